@@ -1,0 +1,94 @@
+# mergescale: `make figures` builds the default study, `make test` runs every test; both need only Python 3.11.
+#
+#   CONFIG=config/smoke.yaml   another study (its file is laid over config/config.yaml)
+#   CORES=2                    how many cores to use (default: all)
+#   BIN=/path/to/env/bin       an environment of your own; no .venv is made then
+#   ARGS="-k config"           further arguments for snakemake, pytest or ruff
+
+PYTHON ?= python3.11
+CORES ?= all
+CONFIG ?=
+STUDY ?=
+ARGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ifdef BIN
+runtime :=
+development :=
+else
+BIN := $(CURDIR)/.venv/bin
+runtime := .venv/runtime.stamp
+development := .venv/development.stamp
+endif
+# Jobs and tools call `python`, `snakemake`, `shfmt` by name.
+export PATH := $(BIN):$(PATH)
+
+python_files := workflow tests envs
+snakemake_files := Snakefile workflow/rules
+# --configfile takes as many files as follow, so it comes last.
+snakemake := snakemake --cores $(CORES)
+study := $(if $(CONFIG),--configfile $(CONFIG))
+name = $(shell sed -nE 's/^study: *([A-Za-z0-9_.-]+).*/\1/p' $(or $(CONFIG),config/config.yaml))
+
+.PHONY: help figures smoke report test lint format notebook reference clean env-update
+
+help:  ## this list
+	@sed -n 's/^#   //p' Makefile
+	@echo
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+figures: $(runtime)  ## every figure and table of the study
+	$(snakemake) $(ARGS) $(study)
+
+smoke: $(runtime)  ## the smoke study: the same rules, minutes instead of a quarter of an hour
+	$(snakemake) $(ARGS) --configfile config/smoke.yaml
+
+report: $(runtime)  ## the study's report, one HTML file
+	$(snakemake) $(ARGS) results/$(name)/report.html $(study)
+
+test: $(development)  ## all tests, the smoke study from end to end among them
+	pytest $(ARGS)
+
+lint: $(development)  ## check style and the workflow; changes nothing
+	ruff check $(python_files)
+	ruff format --check $(python_files)
+	snakefmt --check $(snakemake_files)
+	snakemake --lint
+
+format: $(development)  ## bring every file into the project's style
+	ruff check --fix $(python_files)
+	ruff format $(python_files)
+	snakefmt $(snakemake_files)
+
+notebook: $(development)  ## run the notebooks on the study's results, into results/notebooks/
+	mkdir -p results/notebooks
+	jupyter execute --output=$(CURDIR)/results/notebooks/{notebook_name} notebooks/*.ipynb
+
+reference: $(runtime)  ## the schema's defaults and config/README.md, from config/config.yaml and the schema
+	PYTHONPATH=workflow python -m mergescale.config.reference
+
+clean:  ## remove the results of one study: make clean STUDY=smoke
+	@[[ "$(STUDY)" =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$$ ]] || \
+		{ echo "name the study whose results to remove, e.g. make clean STUDY=smoke" >&2; exit 2; }
+	rm -rf "results/$(STUDY)"
+
+env-update:  ## look for newer packages and write the pins under envs/ anew
+	$(PYTHON) envs/lock.py --upgrade
+
+# The stamps are made last: an interrupted or failed installation is done again from the start.
+.venv/runtime.stamp: envs/requirements.txt
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "make: '$(PYTHON)' is no Python 3.11 with venv; install it, or name one: make PYTHON=/path/to/python3.11" >&2; \
+		exit 2; }
+	rm -rf .venv
+	@echo "installing into .venv: several minutes, once"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+.venv/development.stamp: envs/requirements-dev.txt .venv/runtime.stamp
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
