@@ -1,0 +1,196 @@
+"""What a schema cannot say: the checks that look at several keys, or at files, at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mergescale.config import study
+from mergescale.config.errors import ConfigError, choose, listed, shown
+from mergescale.tasks.sources import tasks_of
+
+ARCHITECTURE = ("hidden_size", "layers", "heads", "intermediate_size")
+
+
+def without_removed_sizes(config: dict) -> dict:
+    """Leave out the training overrides of sizes that an overlay removed with null."""
+    ladder = _mapping(_mapping(config.get("models")).get("sizes"))
+    removed = {size for size, settings in ladder.items() if settings is None}
+    if not removed:
+        return config
+    training = dict(_mapping(config.get("training")))
+    for stage in study.STAGES:
+        overrides = _mapping(_mapping(training.get(stage)).get("sizes"))
+        if overrides:
+            kept = {size: value for size, value in overrides.items() if size not in removed}
+            training[stage] = {**training[stage], "sizes": kept}
+    return {**config, "training": training} if training else config
+
+
+def check(config: dict) -> None:
+    """Raise ConfigError on the first fault of a configuration that agrees with the schema."""
+    check_datasets(config)
+    check_folders(config)
+    check_sizes(config)
+    check_training(config)
+    check_draws(config)
+    check_methods(config)
+    check_rows(config)
+    check_dataset_names(config)
+
+
+def check_dataset_names(config: dict) -> None:
+    """The source of tasks has every dataset."""
+    source, folder = config["tasks"]["source"], config["tasks"]["folder"]
+    known = sorted(tasks_of(source, Path(folder) if folder else None))
+    for role in ("held_in", "held_out"):
+        for category, datasets in config["tasks"][role].items():
+            for dataset in datasets:
+                if dataset not in known:
+                    raise ConfigError(
+                        f"tasks.{role}.{category} lists {shown(dataset)}, which is not a dataset "
+                        f"of the source {source}; {choose(dataset, known)}"
+                    )
+
+
+def check_datasets(config: dict) -> None:
+    """A dataset, and a category, belongs to one place."""
+    places: dict[str, str] = {}
+    for role in ("held_in", "held_out"):
+        for category, datasets in config["tasks"][role].items():
+            for name, what in [(category, "category"), *((each, "dataset") for each in datasets)]:
+                place = f"tasks.{role}" if what == "category" else f"tasks.{role}.{category}"
+                first = places.setdefault(f"{what} {name}", place)
+                if first != place:
+                    raise ConfigError(
+                        f"{place} lists the {what} {name}, which {first} has already; each {what} "
+                        "must be given once"
+                    )
+
+
+def check_folders(config: dict) -> None:
+    """Folders of real rows are named and there when their source reads them."""
+    sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
+    for section in sections:
+        folder = config[section]["folder"]
+        if config[section]["source"] != "jsonl":
+            continue
+        if folder is None:
+            raise ConfigError(
+                f"{section}.folder is not given; it must be a folder of JSONL files when "
+                f"{section}.source is jsonl"
+            )
+        if not Path(folder).is_dir():
+            raise ConfigError(f"{section}.folder is {shown(folder)}; there is no such folder")
+
+
+def check_sizes(config: dict) -> None:
+    """A size has either a whole architecture that fits together or a checkpoint."""
+    for size, settings in config["models"]["sizes"].items():
+        key = f"models.sizes.{size}"
+        given = [name for name in ARCHITECTURE if name in settings]
+        if "checkpoint" in settings:
+            if given:
+                raise ConfigError(
+                    f"{key} has a checkpoint and {given[0]}; it must have either a checkpoint or "
+                    f"{listed(ARCHITECTURE)}"
+                )
+            if not (Path(settings["checkpoint"]) / "config.json").is_file():
+                raise ConfigError(
+                    f"{key}.checkpoint is {shown(settings['checkpoint'])}; it must be a Hugging "
+                    "Face model folder with a config.json"
+                )
+            continue
+        missing = [name for name in ARCHITECTURE if name not in settings]
+        if missing:
+            raise ConfigError(
+                f"{key} lacks {listed(missing)}; it must have {listed(ARCHITECTURE)}, or a "
+                "checkpoint"
+            )
+        width, heads = settings["hidden_size"], settings["heads"]
+        # Rotary position embeddings turn pairs of dimensions, so a head's width is even.
+        if width % (2 * heads):
+            raise ConfigError(
+                f"{key}.heads is {heads}; it must divide hidden_size {width} into heads of an even "
+                "width"
+            )
+
+
+def check_training(config: dict) -> None:
+    """Overrides belong to sizes of the ladder, and the warm-up fits into the steps."""
+    ladder = study.sizes(config)
+    for stage in study.STAGES:
+        for size in config["training"][stage]["sizes"]:
+            if size not in ladder:
+                raise ConfigError(
+                    f"training.{stage}.sizes.{size} is not a size of models.sizes; "
+                    f"{choose(size, ladder)}"
+                )
+        for size in ladder:
+            settings = study.stage(config, stage, size)
+            if settings["steps"] and settings["warmup"] > settings["steps"]:
+                own = "warmup" in config["training"][stage]["sizes"].get(size, {})
+                key = f"training.{stage}.sizes.{size}.warmup" if own else f"training.{stage}.warmup"
+                raise ConfigError(
+                    f"{key} is {settings['warmup']}; it must be at most the "
+                    f"{settings['steps']} steps that size {size} is trained for"
+                )
+    longest = config["models"]["max_length"]
+    for size in ladder:
+        length = study.stage(config, "pretrain", size)["length"]
+        if length > longest:
+            raise ConfigError(
+                f"training.pretrain.length is {length} for size {size}; it must be at most "
+                f"models.max_length, {longest}"
+            )
+
+
+def check_draws(config: dict) -> None:
+    """No draw takes more experts than there are."""
+    available = len(study.categories(config))
+    for count in config["draws"]["counts"]:
+        if count > available:
+            raise ConfigError(
+                f"draws.counts holds {count}; each entry must be between 1 and {available}, the "
+                "number of categories in tasks.held_in"
+            )
+
+
+def check_methods(config: dict) -> None:
+    """Methods exist, and their parameters are within the ranges that the methods declare."""
+    known = study.known_methods()
+    for name, settings in config["merging"]["methods"].items():
+        key = f"merging.methods.{name}"
+        if name not in known:
+            raise ConfigError(f"{key} is not a method; {choose(name, known)}")
+        parameters = {parameter.name: parameter for parameter in known[name].parameters}
+        for parameter, given in settings.items():
+            if parameter not in parameters:
+                raise ConfigError(
+                    f"{key}.{parameter} is not a parameter of {name}; "
+                    f"{choose(parameter, parameters)}"
+                )
+            entries = given if isinstance(given, list) else [given]
+            if not entries:
+                raise ConfigError(f"{key}.{parameter} is empty; at least one entry must be given")
+            for entry in entries:
+                try:
+                    parameters[parameter].canonical(entry)
+                except ValueError:
+                    raise ConfigError(
+                        f"{key}.{parameter} holds {shown(entry)}; each entry must be "
+                        f"{parameters[parameter].allowed()}"
+                    ) from None
+
+
+def check_rows(config: dict) -> None:
+    """Evaluation takes no more rows than the task files have."""
+    for split in ("validation", "test"):
+        used, made = config["evaluation"][f"{split}_rows"], config["tasks"]["rows"][split]
+        if used > made:
+            raise ConfigError(
+                f"evaluation.{split}_rows is {used}; it must be at most tasks.rows.{split}, {made}"
+            )
+
+
+def _mapping(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
