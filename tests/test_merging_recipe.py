@@ -1,0 +1,106 @@
+"""Recipe digests: equal exactly when the merged weights are."""
+
+import hashlib
+import json
+import re
+
+import pytest
+import torch
+from mergescale.merging.recipe import Recipe, weights_digest
+from safetensors.torch import save_file
+
+EXPERTS = {"sentiment": "5" * 64, "coref": "6" * 64}
+
+
+def recipe(method="ties", **changes):
+    fields = {"base": "b" * 64, "experts": EXPERTS, "lam": 0.3, "parameters": {}}
+    if method in ("ties", "dare_ties"):
+        fields["parameters"] = {"density": 0.2}
+    return Recipe(method=method, **(fields | changes))
+
+
+def test_digest_does_not_depend_on_the_order_of_experts():
+    turned = dict(reversed(EXPERTS.items()))
+    assert recipe().digest() == recipe(experts=turned).digest()
+    assert list(recipe(experts=turned).experts) == ["coref", "sentiment"]
+
+
+def test_lambda_zero_is_the_base_whatever_else():
+    assert recipe(lam=0).digest() == "b" * 64
+    assert recipe("dare_ties", lam=-0.0, seed=3).digest() == "b" * 64
+
+
+def test_only_stochastic_methods_have_a_seed():
+    for method in ("ties", "task_arithmetic"):
+        assert recipe(method, seed=1).digest() == recipe(method, seed=2).digest()
+        assert recipe(method, seed=1).digest() == recipe(method).digest()
+        assert "seed" not in recipe(method, seed=1).as_dict()
+    assert recipe("dare_ties", seed=1).digest() != recipe("dare_ties", seed=2).digest()
+
+
+def test_numbers_written_differently_are_equal():
+    assert recipe(lam=0.1 * 3).digest() == recipe(lam=0.3).digest()
+    assert recipe(lam=0.1 * 3).lam == 0.3
+    assert recipe(lam=1).digest() == recipe(lam=1.0).digest()
+    assert recipe(parameters={"density": 1 - 0.8}).digest() == recipe().digest()
+    assert recipe(parameters={"density": 0.2, "trim_scope": "model"}).digest() == recipe().digest()
+
+
+def test_everything_that_decides_the_weights_changes_the_digest():
+    others = [
+        recipe("task_arithmetic"),
+        recipe("dare_ties", seed=1),
+        recipe(lam=0.4),
+        recipe(base="c" * 64),
+        recipe(experts={"sentiment": "5" * 64}),
+        recipe(experts=EXPERTS | {"coref": "7" * 64}),
+        recipe(parameters={"density": 0.1}),
+        recipe(parameters={"density": 0.2, "trim_scope": "tensor"}),
+    ]
+    digests = {r.digest() for r in others} | {recipe().digest()}
+    assert len(digests) == len(others) + 1
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+
+
+def test_dict_is_plain_json():
+    content = recipe("dare_ties", seed=4).as_dict()
+    assert json.loads(json.dumps(content)) == content
+    assert content["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("tie", {}, "did you mean 'ties'"),
+        ("ties", {"lam": 2}, "lambda is 2, allowed is a number from 0 to 1"),
+        ("averaging", {"lam": 0.5}, "lambda is 0.5, allowed is only 1.0"),
+        ("ties", {"parameters": {"p": 0.2}}, "no parameter 'p'"),
+        ("ties", {"parameters": {}}, "ties needs density"),
+        ("ties", {"experts": {}}, "no expert"),
+        ("dare_ties", {}, "needs a seed"),
+    ],
+)
+def test_bad_recipe_is_refused(method, changes, message):
+    with pytest.raises(ValueError, match=message):
+        recipe(method, **changes)
+
+
+def test_weights_digest_is_that_of_the_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.arange(5.0)}, path)
+    assert weights_digest(tmp_path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    save_file({"w": torch.arange(1, 6.0)}, tmp_path / "unrelated.safetensors")
+    assert weights_digest(tmp_path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_weights_digest_covers_every_shard(tmp_path):
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    for i, name in enumerate(names):
+        save_file({f"w{i}": torch.ones(2)}, tmp_path / name)
+    index = {"weight_map": {"w0": names[0], "w1": names[1]}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    first = weights_digest(tmp_path)
+    joined = b"".join((tmp_path / name).read_bytes() for name in names)
+    assert first == hashlib.sha256(joined).hexdigest()
+    save_file({"w1": torch.zeros(2)}, tmp_path / names[1])
+    assert weights_digest(tmp_path) != first

@@ -1,0 +1,95 @@
+"""The registry and what methods declare: fast to read, strict about values."""
+
+import subprocess
+import sys
+
+import pytest
+from mergescale.merging.methods.registry import all_methods, get_method, method_names
+
+
+def test_reading_declarations_imports_nothing_heavy():
+    code = (
+        "import sys; from mergescale.merging.methods.registry import all_methods\n"
+        "print([m.title for m in all_methods().values()])\n"
+        "print([m for m in ('torch', 'numpy', 'safetensors', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    titles, heavy = done.stdout.splitlines()
+    assert titles == "['Averaging', 'Dare-TIES', 'Task Arithmetic', 'TIES']"
+    assert heavy == "[]"
+
+
+def test_methods_are_found_by_file_name():
+    assert method_names() == ["averaging", "dare_ties", "task_arithmetic", "ties"]
+    assert {name for name, method in all_methods().items() if method.stochastic} == {"dare_ties"}
+
+
+def test_unknown_method_lists_the_known_and_the_closest():
+    with pytest.raises(ValueError, match="known are averaging, .*did you mean 'ties'"):
+        get_method("tie")
+    with pytest.raises(ValueError, match="unknown merging method 'zzz'; known are"):
+        get_method("zzz")
+
+
+def test_defaults_are_the_paper_s_grid():
+    lambdas = [i / 10 for i in range(11)]
+    assert get_method("averaging").sweep() == [{}]
+    assert get_method("averaging").lambdas() == [1.0]
+    assert get_method("task_arithmetic").lambdas() == lambdas
+    assert [p["density"] for p in get_method("ties").sweep()] == [0.2, 0.1]
+    assert get_method("dare_ties").sweep() == [{"density": 0.2}, {"density": 0.1}]
+    assert [m.name for m in all_methods().values() if not m.sweeps_lambda] == ["averaging"]
+
+
+def test_settings_replace_defaults():
+    ties = get_method("ties")
+    settings = {
+        "density": [0.5, 0.30000000000000004],
+        "trim_scope": "tensor",
+        "lambda": [0.1 * 3, 1],
+    }
+    assert ties.sweep(settings) == [
+        {"density": 0.5, "trim_scope": "tensor"},
+        {"density": 0.3, "trim_scope": "tensor"},
+    ]
+    assert ties.lambdas(settings) == [0.3, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("ties", {"density": 0}, "ties: density is 0, allowed is a number above 0 to 1"),
+        ("ties", {"density": 1.1}, "density is 1.1, allowed"),
+        ("ties", {"density": True}, "density is True, allowed"),
+        ("ties", {"density": "0.2"}, "density is '0.2', allowed"),
+        ("ties", {"density": [0.2, None]}, "density is None, allowed"),
+        ("ties", {"density": []}, "density has no value"),
+        ("ties", {"density": float("nan")}, "density is nan, allowed"),
+        ("ties", {"trim_scope": "layer"}, "trim_scope is 'layer', allowed is one of model, tensor"),
+        ("ties", {"densty": 0.2}, "ties has no parameter 'densty'; its parameters: density"),
+        ("averaging", {"density": 0.2}, "averaging has no parameter 'density'"),
+    ],
+)
+def test_settings_outside_their_range_name_key_and_range(method, settings, message):
+    with pytest.raises(ValueError, match=message):
+        get_method(method).sweep(settings)
+
+
+@pytest.mark.parametrize(
+    ("method", "lam", "message"),
+    [
+        ("ties", 1.1, "ties: lambda is 1.1, allowed is a number from 0 to 1"),
+        ("task_arithmetic", [0.5, -0.1], "lambda is -0.1"),
+        ("averaging", 0.5, "averaging: lambda is 0.5, allowed is only 1.0"),
+    ],
+)
+def test_lambda_outside_its_range(method, lam, message):
+    with pytest.raises(ValueError, match=message):
+        get_method(method).lambdas({"lambda": lam})
+
+
+def test_tau_needs_one_value_of_a_swept_parameter_and_a_seed():
+    with pytest.raises(ValueError, match="ties needs density"):
+        get_method("ties").tau({"a": {}})
+    with pytest.raises(ValueError, match="dare_ties draws at random and needs a seed"):
+        get_method("dare_ties").tau({"a": {}}, density=0.2)

@@ -1,0 +1,1 @@
+"""Merging: task vectors, methods, and checkpoints as Hugging Face folders."""

@@ -1,0 +1,1 @@
+"""The merging methods: one file each, found by `registry`."""
