@@ -1,0 +1,1 @@
+"""From scores to normalised performance, tables and tidy files; nothing here draws."""

@@ -1,0 +1,116 @@
+"""The tidy files of a study: their columns, and reading and writing them the same way everywhere.
+
+A column is "text", "integer" or "number". An empty cell is an empty string in a text column and a
+missing value in the others. Numbers are written with six decimals and Unix line ends, so equal
+contents are equal bytes.
+"""
+
+from mergescale.analysis.files import replace_text
+
+HELD_IN, HELD_OUT = "held_in", "held_out"
+ROLES = (HELD_IN, HELD_OUT)
+BASES = ("pt", "it")
+MULTITASK = "multitask"
+
+SCORES = {
+    "size": "text",
+    "base": "text",
+    "model": "text",  # base, expert, multitask or merge
+    "expert": "text",  # the category an expert was trained on; empty otherwise
+    "method": "text",  # merges only, as are count, seed, density and lambda
+    "count": "integer",
+    "seed": "integer",
+    "role": "text",
+    "category": "text",
+    "task": "text",
+    "metric": "text",
+    "rows": "integer",
+    "score": "number",  # 0..1, higher is better
+    "density": "number",
+    "lambda": "number",
+}
+DRAWS = {"count": "integer", "seed": "integer", "categories": "text"}
+NORMALISED = {
+    "size": "text",
+    "base": "text",
+    "method": "text",
+    "count": "integer",
+    "seed": "integer",
+    "role": "text",
+    "category": "text",
+    "task": "text",
+    "score": "number",
+    "reference": "number",
+    "normalised": "number",  # empty where the reference is 0
+}
+PERFORMANCE = {
+    "size": "text",
+    "base": "text",
+    "role": "text",
+    "method": "text",
+    "count": "integer",
+    "mean": "number",
+    "spread_low": "number",
+    "spread_high": "number",
+    "std": "number",  # over the draws (n - 1); empty for a single draw
+    "draws": "integer",
+}
+TASKS = {
+    "task": "text",
+    "title": "text",
+    "category": "text",
+    "role": "text",
+    "kind": "text",
+    "metric": "text",
+    "chance": "number",
+    "ceiling": "number",
+    "rows": "integer",
+}
+TIMING = {"stage": "text", "seconds": "number", "jobs": "integer"}
+
+
+def read(path, columns: dict):
+    """Read a tidy file as a pandas DataFrame with exactly `columns`, in their order.
+
+    Integers are nullable (Int64), numbers are float64 with NaN for an empty cell.
+    Raises ValueError naming the file and the column when one is missing or holds something else.
+    """
+    import pandas as pd
+
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ValueError(f"{path}: no column {missing[0]}; it must have {', '.join(columns)}")
+    frame = frame[list(columns)].copy()
+    for column, kind in columns.items():
+        if kind == "text":
+            continue
+        try:
+            numbers = pd.to_numeric(frame[column].where(frame[column] != ""))
+            frame[column] = numbers.astype("Int64" if kind == "integer" else "float64")
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: column {column} must hold {kind}s: {error}") from None
+    return frame
+
+
+def write(frame, path, columns: dict) -> None:
+    """Write `frame` to `path` as a tidy file, atomically and byte for byte reproducibly."""
+    text = frame[list(columns)].to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    replace_text(path, text)
+
+
+def appearance(values, first=(), last=()) -> list:
+    """The distinct non-empty `values` in order of appearance, `first` ahead and `last` behind."""
+    seen = list(dict.fromkeys(value for value in values if value != ""))
+    middle = [value for value in seen if value not in first and value not in last]
+    return [v for v in first if v in seen] + middle + [v for v in last if v in seen]
+
+
+def sort(frame, by: list, orders: dict):
+    """Sort `frame` by the columns `by`; a column in `orders` follows that list of its values."""
+    ranks = {column: {v: i for i, v in enumerate(values)} for column, values in orders.items()}
+
+    def key(column):
+        return column.map(ranks[column.name]).astype(int) if column.name in ranks else column
+
+    return frame.sort_values(by, key=key, kind="stable", ignore_index=True)

@@ -1,0 +1,201 @@
+"""Figures 1a and 1b: held-in performance of every method at every size, around a circle.
+
+A spoke per method (and the multitask model) and size, grouped by size; one closed line per kind
+of base model; the bold circle at radius 1 is the experts' score.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
+
+from mergescale.analysis import labels
+from mergescale.analysis.records import HELD_IN, MULTITASK
+from mergescale.figures.style import new_figure
+
+# The order of the paper's spokes; methods added to a study stand before Multitask.
+SPOKES = ["averaging", "task_arithmetic", "dare_ties", "ties"]
+
+
+def draw(performance, style, name: str, count):
+    """Return the figure for merges of `count` experts."""
+    rows = performance.rows
+    rows = rows[(rows["role"] == HELD_IN) & (rows["count"] == count)]
+    methods = [m for m in SPOKES if m in performance.methods]
+    methods += [m for m in performance.methods if m not in SPOKES]
+    if (rows["method"] == MULTITASK).any():
+        methods.append(MULTITASK)
+    spokes = [(size, method) for size in performance.sizes for method in methods]
+    figure = new_figure(style, name)
+    figure.set_layout_engine("none")
+    axes, arc = _place(figure, style, methods)
+    axes.set_theta_zero_location("N")
+    axes.set_theta_direction(-1)
+    angles = _angles(len(performance.sizes), len(methods))
+    values = {
+        (r.base, r.size, r.method): (r.mean, r.spread_low, r.spread_high) for r in rows.itertuples()
+    }
+    drawn = []
+    for base in performance.bases:
+        lines = np.array([values.get((base, *spoke), (np.nan,) * 3) for spoke in spokes])
+        lines = lines.reshape(-1, 3)
+        if len(spokes) and not np.isnan(lines[:, 0]).all():
+            _closed(axes, angles, lines, style.base(base), style, labels.base(base))
+            drawn.append(base)
+    highest = max([1.0, *(high for _, _, high in values.values())])
+    limit = 0.25 * math.ceil((highest + 0.02) / 0.25)
+    _circles(axes, style, limit)
+    axes.set_xticks(angles, [""] * len(angles))
+    _spoke_labels(axes, style, angles, performance.sizes, methods, limit, arc)
+    if not drawn:
+        axes.text(0.5, 0.5, "no results", transform=axes.transAxes, ha="center", va="center")
+    figure.suptitle(f"Held-in performance, merging {count} experts", y=1 - 6 / _points(figure)[1])
+    _legend(figure, style, drawn)
+    return figure
+
+
+def _points(figure):
+    """Width and height of a figure in points."""
+    return 72 * figure.get_size_inches()
+
+
+def _place(figure, style, methods):
+    """Polar axes as large as the labels around them allow, and the radius of the sizes' arcs.
+
+    The labels have a fixed length in points, so the room for the circle is what is left. The
+    second value is the arcs' radius over that of the axes.
+    """
+    small, big = style.settings["small_font_size"], style.settings["font_size"]
+    font = FontProperties(family=style.settings["font"], size=small)
+    longest = max(
+        (TextPath((0, 0), labels.method(m), prop=font).get_extents().width for m in methods),
+        default=0,
+    )
+    width, height = _points(figure)
+    top, bottom = 26, 26  # the title's and the legend's strips
+    outer = min(width, height - top - bottom) / 2
+    beyond = longest + 14  # from the circle to the arcs
+    radius = outer - beyond - 2 * big
+    box = (
+        (width / 2 - radius) / width,
+        (bottom + outer - radius) / height,
+        2 * radius / width,
+        2 * radius / height,
+    )
+    return figure.add_axes(box, projection="polar"), 1 + beyond / radius
+
+
+def _angles(groups: int, members: int) -> np.ndarray:
+    """Spokes clockwise, with more room between groups; the top lies between two groups."""
+    gap = 0.6 if groups > 1 else 0
+    step = 2 * math.pi / max(groups * (members + gap), 1)
+    starts = np.arange(groups) * (members + gap) + (1 + gap) / 2
+    return (starts[:, None] + np.arange(members)).flatten() * step
+
+
+def _closed(axes, angles, lines, mark, style, label) -> None:
+    """A closed line of the means and a faint band from the lowest to the highest draw."""
+    around = np.append(angles, angles[:1] + 2 * math.pi)
+    mean, low, high = np.vstack([lines, lines[:1]]).T
+    axes.fill_between(around, low, high, color=mark.colour, alpha=0.22, linewidth=0, zorder=3)
+    axes.plot(around, mean, color=mark.colour, label=label, marker="o", markersize=3, zorder=4)
+
+
+def _circles(axes, style, limit: float) -> None:
+    rings = np.arange(0.25, limit + 0.01, 0.25)
+    colour = style.settings["reference_colour"]
+    axes.set_ylim(0, limit)
+    axes.set_yticks(rings, [""] * len(rings))
+    axes.grid(True, axis="both", color=style.settings["grid_colour"])
+    axes.spines["polar"].set_visible(False)
+    around = np.linspace(0, 2 * math.pi, 361)
+    axes.plot(around, np.ones_like(around), color=colour, linewidth=2.2, zorder=2.5)
+    for ring in rings:
+        # At the very top, between the last and the first group of spokes.
+        axes.text(
+            0,
+            ring,
+            f"{ring:g}",
+            ha="center",
+            va="center",
+            zorder=5,
+            color=colour,
+            fontsize=style.settings["small_font_size"],
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
+        )
+
+
+def _spoke_labels(axes, style, angles, sizes, methods, limit, arc) -> None:
+    """Method names along their spokes; outside of them an arc and the name of each size."""
+    small = style.settings["small_font_size"]
+    arc *= limit
+    for i, angle in enumerate(angles):
+        turned, right = _upright(90 - math.degrees(angle))
+        axes.text(
+            angle,
+            limit * 1.035,
+            labels.method(methods[i % len(methods)]),
+            rotation=turned,
+            rotation_mode="anchor",
+            ha="left" if right else "right",
+            va="center",
+            fontsize=small,
+            clip_on=False,
+        )
+    for g, size in enumerate(sizes):
+        own = angles[g * len(methods) : (g + 1) * len(methods)]
+        if len(own) == 0:
+            continue
+        pad = 0.5 * (2 * math.pi / len(angles)) * 0.8
+        span = np.linspace(own[0] - pad, own[-1] + pad, 60)
+        axes.plot(
+            span,
+            np.full_like(span, arc),
+            color=style.size(size).colour,
+            linewidth=3,
+            clip_on=False,
+            solid_capstyle="butt",
+        )
+        middle = (own[0] + own[-1]) / 2
+        turned, upper = _upright(-math.degrees(middle))
+        axes.text(
+            middle,
+            arc * 1.055,
+            size,
+            rotation=turned,
+            ha="center",
+            va="center",
+            rotation_mode="anchor",
+            fontsize=style.settings["font_size"],
+            fontweight="bold",
+            clip_on=False,
+        )
+
+
+def _upright(degrees: float) -> tuple[float, bool]:
+    """Turn text by half a circle where it would stand on its head; True where it was not turned."""
+    degrees = (degrees + 180) % 360 - 180
+    if -90 <= degrees <= 90:
+        return degrees, True
+    return degrees - math.copysign(180, degrees), False
+
+
+def _legend(figure, style, bases) -> None:
+    colour = style.settings["reference_colour"]
+    entries = [
+        Line2D(
+            [],
+            [],
+            color=style.base(base).colour,
+            marker="o",
+            markersize=3,
+            label=f"{labels.base(base)} base models",
+        )
+        for base in bases
+    ]
+    entries.append(Line2D([], [], color=colour, linewidth=2.2, label="1 = the experts"))
+    entries.append(Patch(color=colour, alpha=0.25, linewidth=0, label="lowest to highest draw"))
+    figure.legend(handles=entries, loc="lower center", ncols=4)

@@ -1,0 +1,1 @@
+"""report.html: the whole study on one self-contained page."""
