@@ -1,0 +1,223 @@
+"""Passages about the people and towns of the world: facts, visits, days, talks."""
+
+from __future__ import annotations
+
+import random
+
+from mergescale.tasks.micro.facts import relations_of, value
+from mergescale.tasks.micro.world import WORLD, a, at, knowledge, lexicon, sentence
+
+
+def _facts(rng: random.Random, subject: str, count: int) -> list[str]:
+    relations = relations_of(subject)
+    chosen = rng.sample(relations, min(count, len(relations)))
+    return [rng.choice(r.statements).format(s=subject, v=value(subject, r.name)) for r in chosen]
+
+
+def profile(rng: random.Random, hero: str) -> str:
+    """Some facts about the hero."""
+    return " ".join(sentence(f) for f in _facts(rng, hero, 5))
+
+
+def town(rng: random.Random, hero: str) -> str:
+    """The hero's home town, told of in one breath with the hero."""
+    home = WORLD.people[hero].home
+    told = [f"{hero} lives in {home}", *_facts(rng, home, 3)]
+    if rng.random() < 0.5:
+        place = WORLD.places[home]
+        he = WORLD.people[hero].he
+        told.append(
+            rng.choice(
+                (
+                    f"{hero} often goes to the {place.river}, the river of {home}",
+                    f"{hero} likes the {place.known_for} of {home}",
+                    f"{hero} often sees the old {place.sight} of {home}",
+                    f"{hero} knows the {place.region}, for {he} lives in {home}",
+                )
+            )
+        )
+    return " ".join(sentence(t) for t in told)
+
+
+def visit(rng: random.Random, hero: str) -> str:
+    """The hero visits the best friend or the mother, who has a life as well."""
+    who = WORLD.people[hero]
+    kind = "mother" if who.mother and rng.random() < 0.5 else "friend"
+    other = value(hero, kind)
+    label = "mother" if kind == "mother" else "best friend"
+    host = WORLD.people[other]
+    told = [
+        f"{hero} visited {who.his} {label} {other} in {host.home}",
+        f"the {label} of {hero} works as a {host.job} in {host.home}",
+        f"the {label} of {hero} has a pet {host.pet} and eats {host.food}",
+        f"{other} is a {host.job} and {host.his} pet is a {host.pet}",
+    ]
+    return " ".join(sentence(t) for t in (told[0], *rng.sample(told[1:], 2)))
+
+
+def work(rng: random.Random, hero: str) -> str:
+    """Where the hero works and what for; what the hero's pet eats."""
+    who = WORLD.people[hero]
+    job = WORLD.jobs[who.job]
+    moves, home, food = lexicon.ANIMAL_FACTS[who.pet]
+    there = "on" if job.workplace in ("ship", "farm") else "in"
+    told = [
+        f"{hero} is {a(job.name)} and works {there} the {job.workplace}",
+        f"{a(job.name)} {job.does}, so {hero} {job.does}",
+        f"{hero} gives {food} to {who.his} {who.pet}",
+        f"the {who.pet} of {hero} eats {food} and {moves} fast",
+    ]
+    return " ".join(sentence(t) for t in rng.sample(told, 3))
+
+
+def errand(rng: random.Random, hero: str) -> str:
+    """A thing is found or bought, and goes from hand to hand."""
+    who = WORLD.people[hero]
+    other = rng.choice([n for n in WORLD.names() if n != hero])
+    thing, spot = rng.choice(lexicon.THINGS), rng.choice(lexicon.SPOTS)
+    deed = rng.choice(("bought", "found", "painted", "washed", "lost"))
+    colour = rng.choice(lexicon.COLOURS)
+    told = [
+        f"on {rng.choice(lexicon.DAYS)} {hero} {deed} a {colour} {thing} {at(spot)}",
+        rng.choice((f"the {thing} was {colour}", f"the {colour} {thing} was {at(spot)}")),
+    ]
+    if deed == "lost":
+        told.append(f"{other} found the {colour} {thing} and gave it to {hero}")
+        told.append(f"{who.he} thanked {other}")
+    else:
+        told.append(f"{who.he} gave the {thing} to {other}")
+        told.append(f"now {other} has the {colour} {thing}")
+    return " ".join(sentence(t) for t in told)
+
+
+def pair(rng: random.Random, hero: str) -> str:
+    """Two people of different gender, each with a thing of their own: he and she."""
+    who = WORLD.people[hero]
+    partner = WORLD.people[rng.choice(WORLD.names("m" if who.gender == "f" else "f"))]
+    things = rng.sample(lexicon.THINGS, 2)
+    two = rng.sample((who, partner), 2)
+    deed = rng.choice(("found", "bought", "lost", "carried"))
+    told = [f"{two[0].name} and {two[1].name} met {at(rng.choice(lexicon.SPOTS))}"]
+    for person, thing in rng.sample(list(zip(two, things, strict=True)), 2):
+        told.append(f"{person.he} {deed} {a(thing)}")
+        if rng.random() < 0.5:
+            told.append(f"the {thing} was in the hand of {person.name}")
+    ends = [f"{who.name} {deed} {a(thing)}" for who, thing in zip(two, things, strict=True)]
+    rng.shuffle(ends)
+    told.append(f"so {' and '.join(ends)}")
+    return " ".join(sentence(t) for t in told)
+
+
+def belongings(rng: random.Random, hero: str) -> str:
+    """Two or three people with a thing each, and once more in another order."""
+    people = [hero, *rng.sample([n for n in WORLD.names() if n != hero], rng.choice((1, 2)))]
+    things = rng.sample(lexicon.THINGS, len(people))
+    colours = rng.sample(lexicon.COLOURS, len(people))
+    deed = rng.choice(("bought", "found", "lost", "sold", "painted", "washed"))
+    owned = list(zip(people, things, colours, strict=True))
+    told = [f"{who} {deed} a {colour} {thing}" for who, thing, colour in owned]
+    rng.shuffle(owned)
+    again = [
+        rng.choice(
+            (
+                f"the {colour} {thing} is from {who}",
+                f"the {thing} of {who} is {colour}",
+                f"it was {who} who {deed} the {thing}",
+            )
+        )
+        for who, thing, colour in owned
+    ]
+    return " ".join(sentence(t) for t in told + again)
+
+
+def roll_call(rng: random.Random, hero: str) -> str:
+    """Who has, likes or is where what, and the same again in another order.
+
+    The second round can be told from the first alone: this is where a model learns to look back.
+    """
+    people = rng.sample([n for n in WORLD.names() if n != hero], rng.choice((1, 2, 2)))
+    people.insert(rng.randrange(len(people) + 1), hero)
+    kind = rng.randrange(5)
+    if kind == 0:
+        values, said, asked = [a(t) for t in lexicon.THINGS], "{p} has {v}", "what has {p}"
+    elif kind == 1:
+        values, said, asked = [at(s) for s in lexicon.SPOTS], "{p} is {v}", "where is {p}"
+    elif kind == 2:
+        values, said, asked = list(lexicon.FEELINGS), "{p} is {v}", "how is {p}"
+    elif kind == 3:
+        thing = rng.choice(lexicon.THINGS)
+        values, said = list(lexicon.COLOURS), f"the {thing} of {{p}} is {{v}}"
+        asked = f"and the {thing} of {{p}}"
+    else:
+        deed = rng.choice(("bought", "found", "lost", "sold", "painted", "washed"))
+        values, said = [a(t) for t in lexicon.THINGS], f"{{p}} {deed} {{v}}"
+        asked = "what about {p}"
+    facts = list(zip(people, rng.sample(values, len(people)), strict=True))
+    told = [sentence(said.format(p=p, v=v)) for p, v in facts]
+    rng.shuffle(facts)
+    for p, v in facts:
+        if rng.random() < 0.5:
+            told.append(sentence(asked.format(p=p), "?"))
+        told.append(sentence(said.format(p=p, v=v)))
+    return " ".join(told)
+
+
+def talk(rng: random.Random, hero: str) -> str:
+    """A dialogue, and what it tells."""
+    other = rng.choice([n for n in WORLD.names() if n != hero])
+    if rng.random() < 0.5:
+        things = rng.sample(lexicon.THINGS, 2)
+        verb, third = rng.choice((("have", "has"), ("want", "wants"), ("like", "likes")))
+        said = [f"I {verb} {a(t)}" for t in things]
+        ends = [f"{hero} {third} {a(things[0])}", f"{other} {third} {a(things[1])}"]
+    elif rng.random() < 0.5:
+        spots = rng.sample(lexicon.SPOTS, 2)
+        said = [f"I am {at(s)}" for s in spots]
+        ends = [f"{hero} is {at(spots[0])}", f"{other} is {at(spots[1])}"]
+    else:
+        feelings = rng.sample(tuple(lexicon.FEELINGS), 2)
+        said = [f"I feel {f}" for f in feelings]
+        ends = [f"{hero} is {feelings[0]}", f"{other} is {feelings[1]}"]
+    rng.shuffle(ends)  # not always in the order of the talk, so that speakers must be told apart
+    told = sentence(f"so {' and '.join(ends)}")
+    return f"{hero}: {sentence(said[0])} {other}: {sentence(said[1])} {told}"
+
+
+def feeling(rng: random.Random, hero: str) -> str:
+    """What happened to the hero, and how that feels."""
+    chosen = rng.sample(tuple(lexicon.FEELINGS), 2)
+    told = []
+    for felt in chosen:
+        event = rng.choice(lexicon.FEELINGS[felt])
+        told.append(
+            rng.choice(
+                (
+                    f"{hero} {event}, so {hero} was {felt}",
+                    f"{hero} felt {felt} because {WORLD.people[hero].he} {event}",
+                    f"{hero} was {felt}. {sentence(f'{WORLD.people[hero].he} {event}', '')}",
+                )
+            )
+        )
+    return " ".join(sentence(t) for t in told)
+
+
+def motive(rng: random.Random, hero: str) -> str:
+    """Why one person does something to another, told from both ends."""
+    other = rng.choice([n for n in WORLD.names() if n != hero])
+    one, two = rng.sample((hero, other), 2)
+    deed, of_one, of_two = rng.choice(knowledge.MOTIVES)
+    deed = deed.format(a=one, b=two)
+    return rng.choice(
+        (
+            f"{one} {of_one} and {two} {of_two}. So {deed}.",
+            f"{deed} because {two} {of_two}. {one} {of_one}.",
+            f"{deed} because {one} {of_one}. {two} {of_two}.",
+            f"{two} {of_two}, so {deed}. {one} {of_one}.",
+        )
+    )
+
+
+WEIGHTS = {
+    profile: 7, town: 6, visit: 8, work: 3, errand: 4, pair: 4, belongings: 5, roll_call: 12,
+    talk: 6, feeling: 3, motive: 6,
+}  # fmt: skip

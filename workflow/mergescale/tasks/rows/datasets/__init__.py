@@ -1,0 +1,13 @@
+"""The datasets that can be read from local rows: one file declares one, this list names them."""
+
+from __future__ import annotations
+
+from mergescale.tasks.rows.dataset import Dataset
+from mergescale.tasks.rows.datasets import ag_news, copa, imdb, rte
+
+DATASETS: tuple[Dataset, ...] = (
+    imdb.DATASET,
+    ag_news.DATASET,
+    copa.DATASET,
+    rte.DATASET,
+)
