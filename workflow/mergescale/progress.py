@@ -1,0 +1,59 @@
+"""Progress of a long stage: a bar where somebody watches, now and then a line in a log elsewhere.
+
+The line at the foot of a run (`mergescale.terminal`) shows the last line of each running job's log.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class Progress:
+    """Counts `total` steps of `label` from `start` on; use as a context manager."""
+
+    def __init__(self, total: int, label: str, start: int = 0) -> None:
+        self.total, self.done = total, start
+        self._written = float("-inf")
+        self._bar = tqdm(
+            total=total,
+            initial=start,
+            desc=label,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            mininterval=0.5,
+        )
+        if start and self._bar.disable:
+            print(f"goes on from {start}/{total}", file=sys.stderr, flush=True)
+
+    def update(self, done: int, **shown: object) -> None:
+        """Say that `done` steps are done; `shown` holds numbers (or 0-d tensors) worth showing."""
+        self._bar.update(done - self.done)
+        self.done = done
+        now = time.monotonic()
+        if now - self._written < _SECONDS_BETWEEN_LINES:
+            return
+        self._written = now
+        # Reading a number off a GPU waits for it: only now and then.
+        values = {name: f"{float(value):.3g}" for name, value in shown.items()}
+        self._bar.set_postfix(values)
+        if self._bar.disable:
+            tail = "".join(f" {name} {value}" for name, value in values.items())
+            print(f"{done}/{self.total}{tail}", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()

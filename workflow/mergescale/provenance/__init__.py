@@ -1,0 +1,1 @@
+"""Where a result comes from: digests of files and code, versions, atomic writes."""

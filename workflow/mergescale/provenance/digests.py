@@ -1,0 +1,75 @@
+"""Digests of files, of records and of the library's own source.
+
+Standard library only: the Snakefile asks for code digests each time it is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_LIBRARY = Path(__file__).resolve().parent.parent
+
+# The modules whose source decides a stage's results. A change there makes Snakemake run the stage
+# again; imported modules are invisible to its own rerun triggers.
+STAGES: dict[str, tuple[str, ...]] = {
+    "tasks": ("tasks",),
+    "training": ("training", "models", "stages/bases.py", "tasks/files.py", "tasks/task.py"),
+    "evaluation": ("evaluation", "models", "tasks/files.py", "tasks/task.py"),
+    "merging": ("merging", "stages/merge_scores.py"),
+    # Without the methods: `method_digest` is that of one of them.
+    "sweep": ("stages/merge_scores.py",),
+    "draws": ("stages/draws.py",),
+    "collecting": ("stages/collect.py",),
+    "analysis": ("analysis",),
+    "figures": ("figures", "analysis/records.py", "analysis/labels.py", "analysis/files.py"),
+    "report": ("report", "analysis"),
+}
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def record_digest(record: Any) -> str:
+    """SHA-256 of a record's canonical JSON (sorted keys, no blanks)."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_digest(*stages: str) -> str:
+    """Digest of the source of one or more stages, 16 hexadecimal digits.
+
+    Raises:
+        KeyError: a stage is not one of `STAGES`.
+    """
+    files: list[Path] = []
+    for entry in sorted({entry for stage in stages for entry in STAGES[stage]}):
+        root = _LIBRARY / entry
+        files += sorted(root.rglob("*.py")) if root.is_dir() else [root]
+    return _source_digest(files)
+
+
+@cache
+def method_digest(method: str) -> str:
+    """Digest of the source that computes the merges of one method, 16 hexadecimal digits.
+
+    It covers the method's own file and what all methods share, so that a new method leaves the
+    kept results of the others valid.
+    """
+    merging = _LIBRARY / "merging"
+    return _source_digest([*sorted(merging.glob("*.py")), merging / "methods" / f"{method}.py"])
+
+
+def _source_digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(_LIBRARY)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

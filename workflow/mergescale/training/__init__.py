@@ -1,0 +1,1 @@
+"""Training: one loop for pre-training, instruction tuning, experts and multitask models."""
