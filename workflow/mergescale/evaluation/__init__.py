@@ -1,0 +1,1 @@
+"""Evaluation: rank classification, generation, metrics, kept results and records."""
