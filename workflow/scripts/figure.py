@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mergescale import timing  # noqa: E402
 from mergescale.figures.index import FIGURES, write  # noqa: E402
 
 
@@ -26,7 +27,9 @@ def main() -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", metavar="STEM", help="path of one figure without its suffix")
     target.add_argument("--outdir", type=Path, metavar="FOLDER", help="writes figure<name>.*")
+    parser.add_argument("--timing", type=Path, metavar="JSON", help="write how long it took")
     chosen = parser.parse_args()
+    timing.started()
     if chosen.figure == "all" and not chosen.outdir:
         parser.error("--figure all needs --outdir")
     names = list(FIGURES) if chosen.figure == "all" else [chosen.figure]
@@ -34,7 +37,10 @@ def main() -> None:
     def stem(name):
         return chosen.out or chosen.outdir / f"figure{name}"
 
-    write(names, chosen.performance, chosen.style, stem, chosen.sizes, chosen.methods)
+    with timing.timed("rendering"):
+        write(names, chosen.performance, chosen.style, stem, chosen.sizes, chosen.methods)
+    if chosen.timing:
+        timing.write(chosen.timing)
 
 
 def _names(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mergescale import timing  # noqa: E402
 from mergescale.analysis import tables, tasks_table  # noqa: E402
 
 
@@ -22,9 +23,14 @@ def main() -> None:
     parser.add_argument("--sizes", type=_names, help="model sizes, smallest first: a,b,c")
     parser.add_argument("--methods", type=_names, help="merging methods in order: m1,m2")
     parser.add_argument("--outdir", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--timing", type=Path, metavar="JSON", help="write how long it took")
     chosen = parser.parse_args()
-    tables.write(chosen.performance, chosen.outdir, chosen.sizes, chosen.methods)
-    tasks_table.write(chosen.scores, chosen.tasks, chosen.outdir, chosen.sizes)
+    timing.started()
+    with timing.timed("rendering"):
+        tables.write(chosen.performance, chosen.outdir, chosen.sizes, chosen.methods)
+        tasks_table.write(chosen.scores, chosen.tasks, chosen.outdir, chosen.sizes)
+    if chosen.timing:
+        timing.write(chosen.timing)
 
 
 def _names(text: str) -> list[str]:

@@ -1,0 +1,130 @@
+"""Stages that make models: tokenizer, pre-training, instruction tuning, experts, multitask."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mergescale import timing
+from mergescale.cli.arguments import add_compute, count, json_object, positive, prepare_torch
+
+
+def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    """Add the sub-commands."""
+    tokenizer = stages.add_parser(
+        "tokenizer", parents=[common], help="train the micro world's tokenizer"
+    )
+    tokenizer.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    tokenizer.set_defaults(run=_tokenizer)
+
+    adopt = stages.add_parser(
+        "adopt", parents=[common], help="use a local checkpoint as pre-trained base"
+    )
+    adopt.add_argument("--checkpoint", type=Path, required=True, metavar="FOLDER")
+    adopt.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    adopt.set_defaults(run=_adopt)
+
+    pretrain = stages.add_parser(
+        "pretrain", parents=[common], help="make a model from scratch and train it on a corpus"
+    )
+    pretrain.add_argument("--tokenizer", type=Path, required=True, metavar="FOLDER")
+    pretrain.add_argument("--corpus", type=Path, required=True, metavar="PARQUET")
+    pretrain.add_argument("--architecture", type=json_object, required=True, metavar="JSON")
+    pretrain.add_argument("--length", type=positive, required=True, help="tokens in a training row")
+    _add_training(pretrain)
+    pretrain.set_defaults(run=_pretrain)
+
+    finetune = stages.add_parser(
+        "finetune",
+        parents=[common],
+        help="train all weights of a base on task files: instruction tuning, experts, multitask",
+    )
+    finetune.add_argument("--base", type=Path, required=True, metavar="FOLDER")
+    finetune.add_argument("--data", type=Path, nargs="+", required=True, metavar="PARQUET")
+    finetune.add_argument("--stage", required=True, choices=["instruct", "expert", "multitask"])
+    _add_training(finetune)
+    finetune.set_defaults(run=_finetune)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="FOLDER", help="where a stopped run goes on"
+    )
+    parser.add_argument("--label", default="training", help="what the progress line calls it")
+    parser.add_argument("--max-length", type=positive, required=True, help="most tokens in a row")
+    parser.add_argument("--steps", type=count, required=True)
+    parser.add_argument("--batch-size", type=positive, required=True)
+    parser.add_argument("--learning-rate", type=float, required=True)
+    parser.add_argument("--warmup", type=count, default=0, help="steps")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--weight-decay", type=float, default=0.0)
+    parser.add_argument("--checkpoint-every", type=count, default=500, help="steps; 0 for never")
+    parser.add_argument("--seed", type=int, default=0)
+    add_compute(parser)
+
+
+def _tokenizer(chosen: argparse.Namespace) -> None:
+    from mergescale.stages.bases import make_tokenizer
+
+    timing.started()
+    make_tokenizer(chosen.out)
+
+
+def _adopt(chosen: argparse.Namespace) -> None:
+    from mergescale.stages.bases import adopt_checkpoint
+
+    timing.started()
+    adopt_checkpoint(chosen.out, checkpoint=chosen.checkpoint)
+
+
+def _pretrain(chosen: argparse.Namespace) -> None:
+    from mergescale.stages.bases import pretrain
+
+    device = prepare_torch(chosen.threads, chosen.device)
+    timing.started()
+    pretrain(
+        chosen.out,
+        tokenizer=chosen.tokenizer,
+        corpus=chosen.corpus,
+        architecture=chosen.architecture,
+        length=chosen.length,
+        max_length=chosen.max_length,
+        settings=_settings(chosen),
+        state=chosen.state,
+        label=chosen.label,
+        device=device,
+    )
+
+
+def _finetune(chosen: argparse.Namespace) -> None:
+    from mergescale.stages.bases import finetune
+
+    device = prepare_torch(chosen.threads, chosen.device)
+    timing.started()
+    finetune(
+        chosen.out,
+        base=chosen.base,
+        data=chosen.data,
+        stage=chosen.stage,
+        max_length=chosen.max_length,
+        settings=_settings(chosen),
+        state=chosen.state,
+        label=chosen.label,
+        device=device,
+    )
+
+
+def _settings(chosen: argparse.Namespace):
+    from mergescale.training.loop import Settings
+
+    return Settings(
+        steps=chosen.steps,
+        batch_size=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+        warmup=chosen.warmup,
+        dropout=chosen.dropout,
+        weight_decay=chosen.weight_decay,
+        seed=chosen.seed,
+        checkpoint_every=chosen.checkpoint_every,
+    )

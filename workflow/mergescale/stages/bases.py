@@ -1,0 +1,148 @@
+"""Base models: the tokenizer, a model from scratch or from a checkpoint, pre-training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from mergescale.models.folders import initialise, load, load_tokenizer, parameter_count, save
+from mergescale.models.tokenizer import Encoder, train_word_tokenizer
+from mergescale.provenance.atomic import write_json
+from mergescale.provenance.digests import code_digest, file_digest, record_digest
+from mergescale.provenance.versions import versions
+from mergescale.tasks.files import read_documents, read_examples
+from mergescale.timing import timed
+from mergescale.training.batches import answer_stream, document_stream
+from mergescale.training.loop import Settings, forget, settings_record, train
+
+
+def make_tokenizer(out: Path) -> None:
+    """Train the word-level tokenizer of the micro world into the folder `out`.
+
+    Its words are those of the whole world, not of the tasks that a configuration chooses: adding a
+    task must not change the models that are there.
+    """
+    from mergescale.tasks.micro.vocabulary import texts
+
+    train_word_tokenizer(texts()).save_pretrained(out)
+
+
+def pretrain(
+    out: Path,
+    *,
+    tokenizer: Path,
+    corpus: Path,
+    architecture: dict[str, int],
+    length: int,
+    max_length: int,
+    settings: Settings,
+    state: Path,
+    label: str,
+    device: str,
+) -> None:
+    """Make a model from scratch and train it on the corpus."""
+    words = load_tokenizer(tokenizer)
+    keys = {"hidden_size", "layers", "heads", "intermediate_size"}
+    if architecture.keys() != keys:
+        raise ValueError(f"the architecture needs {sorted(keys)}, not {sorted(architecture)}")
+    model = initialise(words, max_length=max_length, seed=settings.seed, **architecture)
+    encoder = Encoder(words, max_length)
+    record = {
+        "stage": "pretrain",
+        "architecture": architecture,
+        "length": length,
+        "settings": settings_record(settings),
+        "inputs": {
+            "corpus": file_digest(corpus),
+            "tokenizer": file_digest(tokenizer / "tokenizer.json"),
+        },
+    }
+    stream = document_stream(
+        encoder,
+        read_documents(corpus),
+        length=length,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
+    _train_and_save(out, model, words, stream, settings, record, state, label, device)
+
+
+def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
+    """Use a model of a local folder as the pre-trained base, as it is."""
+    model, tokenizer = load(checkpoint)
+    record = {"stage": "checkpoint", "inputs": {"weights": _weights_digest(checkpoint)}}
+    save(out, model, tokenizer)
+    _write_record(out, record, model, loss=None)
+
+
+def finetune(
+    out: Path,
+    *,
+    base: Path,
+    data: list[Path],
+    stage: str,
+    max_length: int,
+    settings: Settings,
+    state: Path,
+    label: str,
+    device: str,
+) -> None:
+    """Fine-tune all weights of `base` on the examples of the files `data`, mixed.
+
+    Serves instruction tuning, experts and multitask models alike.
+    """
+    model, tokenizer = load(base)
+    encoder = Encoder(tokenizer, max_length)
+    record = {
+        "stage": stage,
+        "settings": settings_record(settings),
+        "max_length": max_length,
+        "inputs": {
+            "base": _weights_digest(base),
+            "data": [file_digest(path) for path in data],
+        },
+    }
+    examples = [example for path in data for example in read_examples(path)]
+    stream = answer_stream(encoder, examples, batch_size=settings.batch_size, seed=settings.seed)
+    _train_and_save(out, model, tokenizer, stream, settings, record, state, label, device)
+
+
+def _train_and_save(out, model, tokenizer, stream, settings, record, state, label, device) -> None:
+    fingerprint = record_digest(
+        {**record, "code": code_digest("training"), "versions": versions(), "device": device}
+    )
+    with timed("training"):
+        loss = train(
+            model,
+            stream,
+            settings,
+            state=state,
+            fingerprint=fingerprint,
+            label=label,
+            device=device,
+        )
+    save(out, model, tokenizer)
+    _write_record(out, record, model, loss)
+    forget(state)
+
+
+def _write_record(out: Path, record: dict, model: torch.nn.Module, loss: float | None) -> None:
+    """training.json: how the model came to be, and the digest of its weights."""
+    write_json(
+        out / "training.json",
+        {
+            **record,
+            "code": code_digest("training"),
+            "versions": versions(),
+            "parameters": parameter_count(model),
+            "final_loss": None if loss is None else round(loss, 6),
+            "weights": _weights_digest(out),
+        },
+    )
+
+
+def _weights_digest(folder: Path) -> str:
+    from mergescale.merging.recipe import weights_digest
+
+    return weights_digest(folder)

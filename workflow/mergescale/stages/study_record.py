@@ -1,0 +1,39 @@
+"""study.json: what a study is, as the report tells it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mergescale.provenance.atomic import write_json
+from mergescale.provenance.digests import code_digest
+from mergescale.provenance.versions import versions
+
+
+def write_study_record(out: Path, *, about: dict, models: Path) -> None:
+    """Add to `about` the sizes' parameters and training, read from the models' records."""
+    sizes = {}
+    for size in about["sizes"]:
+        records = {base: _record(models / size / base) for base in about["bases"]}
+        first = records[about["bases"][0]]
+        sizes[size] = {"parameters": first["parameters"]} | {
+            f"{base} loss": record["final_loss"] for base, record in records.items()
+        }
+    write_json(
+        out,
+        {
+            **about,
+            "sizes": sizes,
+            "provenance": {
+                "code": {
+                    stage: code_digest(stage)
+                    for stage in ("tasks", "training", "evaluation", "merging", "analysis")
+                },
+                "versions": versions(),
+            },
+        },
+    )
+
+
+def _record(folder: Path) -> dict:
+    return json.loads((folder / "training.json").read_text(encoding="utf-8"))

@@ -1,0 +1,85 @@
+"""Task files, mixtures and corpora, from the source that the configuration names."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mergescale.provenance.atomic import replacing, write_json
+from mergescale.tasks.files import read_examples, write_documents, write_examples
+from mergescale.tasks.sources import corpus_documents, mixture_examples, task_of
+from mergescale.tasks.task import SPLITS, Example
+
+
+def make_task(
+    out: Path, name: str, *, source: str, folder: Path | None, rows: dict[str, int], seed: int
+) -> None:
+    """Write `<split>.parquet` for each split and `task.json` into the folder `out`.
+
+    Raises:
+        ValueError: the source has no such task, an empty split, or the same id twice.
+    """
+    task = task_of(source, name, folder)
+    splits = {split: task.examples(split, rows[split], seed) for split in SPLITS}
+    for split, examples in splits.items():
+        if not examples:
+            raise ValueError(f"task {name} has no {split} rows in source {source!r}")
+    ids = [e.id for examples in splits.values() for e in examples]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"task {name}: an example's id occurs twice")
+    for split, examples in splits.items():
+        write_examples(out / f"{split}.parquet", examples)
+    write_json(
+        out / "task.json",
+        {
+            "name": task.name,
+            "title": task.title,
+            "kind": task.kind,
+            "metric": task.metric,
+            "describe": task.describe,
+            "chance": round(chance(splits["test"]), 6),
+            "rows": {split: len(examples) for split, examples in splits.items()},
+            "source": source,
+            "seed": seed,
+        },
+    )
+
+
+def chance(examples: Sequence[Example]) -> float:
+    """Expected score of picking one of the choices at random; 0 for generated answers."""
+    return sum(1 / len(e.choices) if e.choices else 0.0 for e in examples) / len(examples)
+
+
+def make_mixture(out: Path, *, source: str, folder: Path | None, rows: int, seed: int) -> None:
+    """Write the instruction mixture: examples of many tasks, with the column `task`."""
+    named = mixture_examples(source, rows, seed, folder)
+    write_examples(out, [e for _, e in named], tasks=[name for name, _ in named])
+
+
+def make_corpus(out: Path, *, source: str, rows: int, seed: int) -> None:
+    """Write the pre-training corpus: one document a row."""
+    write_documents(out, corpus_documents(source, rows, seed))
+
+
+def write_task_table(out: Path, tasks: Path, roles: dict[str, tuple[str, str]], rows: int) -> None:
+    """Write tasks.csv: what each task asks, its chance level and ceiling.
+
+    Args:
+        roles: role (`held_in`, `held_out`) and category of each task.
+        rows: how many test rows are scored at most.
+    """
+    columns = ["task", "title", "role", "category", "kind", "metric", "chance", "ceiling", "rows"]
+    with replacing(out) as temporary, open(temporary, "w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        for name, (role, category) in roles.items():
+            about = json.loads((tasks / name / "task.json").read_text(encoding="utf-8"))
+            test = read_examples(tasks / name / "test.parquet")
+            writer.writerow(
+                {key: about[key] for key in ("title", "kind", "metric", "chance")}
+                | {"task": name, "role": role, "category": category}
+                # Every gold answer is one a perfect model can give.
+                | {"ceiling": 1.0, "rows": min(rows, len(test))}
+            )
