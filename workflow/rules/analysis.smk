@@ -1,0 +1,54 @@
+"""From scores to normalised performance, and the tables."""
+
+
+rule performance:
+    """Normalise by experts and bases; average over datasets, categories and draws."""
+    input:
+        scores="results/{study}/scores.csv",
+        draws="results/{study}/draws.csv",
+    output:
+        normalised="results/{study}/normalised.csv",
+        performance="results/{study}/performance.csv",
+    log:
+        "logs/performance/{study}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("analysis"),
+    shell:
+        "python -m mergescale analyse --scores {input.scores} --draws {input.draws}"
+        " --normalised {output.normalised} --performance {output.performance}"
+        " --timing {log}.json 2> {log}"
+
+
+rule tables:
+    """Write Tables 1-4 and the table of all tasks."""
+    input:
+        performance="results/{study}/performance.csv",
+        scores="results/{study}/scores.csv",
+        tasks="results/{study}/tasks.csv",
+    output:
+        expand("results/{{study}}/tables/{table}.{format}", table=TABLES, format=["md", "tex"]),
+        **{
+            table: report(
+                f"results/{{study}}/tables/{table}.csv",
+                category="Tables",
+                caption=f"../report/{table}.rst",
+                labels={"table": table.removeprefix("table")},
+            )
+            for table in TABLES
+        },
+    log:
+        "logs/tables/{study}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("analysis"),
+        script=f"{SCRIPTS}/tables.py",
+        sizes=",".join(SIZES),
+        methods=",".join(METHODS),
+        folder=lambda w, output: Path(output[0]).parent,
+    shell:
+        "python {params.script} --performance {input.performance} --scores {input.scores}"
+        " --tasks {input.tasks} --sizes {params.sizes} --methods {params.methods}"
+        " --outdir {params.folder} --timing {log}.json 2> {log}"

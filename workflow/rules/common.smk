@@ -1,0 +1,182 @@
+"""What all rules share: the checked configuration, names, and how settings become arguments."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+LIBRARY = str(Path(workflow.basedir) / "workflow")
+sys.path.insert(0, LIBRARY)
+
+from mergescale import config as study
+from mergescale import terminal
+from mergescale.jobs import let_jobs_find
+from mergescale.provenance.digests import code_digest, method_digest
+from mergescale.stages.draws import draw
+
+config = study.complete_or_exit(config, workflow.configfiles)
+
+STUDY = config["study"]
+SIZES = study.sizes(config)
+BASES = config["bases"]
+METHODS = study.methods(config)
+HELD_IN = config["tasks"]["held_in"]
+HELD_OUT = config["tasks"]["held_out"]
+DRAWS = [
+    f"n{count}-s{seed}" for count in config["draws"]["counts"] for seed in config["draws"]["seeds"]
+]
+FORMATS = ["pdf", "svg", "png"]
+FIGURES = ["figure1a", "figure1b", *(f"figure{number}" for number in range(2, 8))]
+TABLES = ["table1", "table2", "table3", "table4", "tasks"]
+MODEL_FILES = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+]
+# Relative, as all paths are: a project that was moved has nothing to do again.
+SCRIPTS = "workflow/scripts"
+ENVIRONMENT = "../../envs/mergescale.yaml"
+
+let_jobs_find(LIBRARY)
+terminal.attach(workflow)
+
+
+wildcard_constraints:
+    study=STUDY,
+    size="|".join(SIZES),
+    base="|".join(BASES),
+    category="|".join(HELD_IN),
+    draw="|".join(DRAWS),
+    method="|".join(METHODS),
+    task="|".join(study.tasks(config)),
+
+
+def flags(settings):
+    """Settings as arguments: {"batch_size": 64} becomes `--batch-size 64`."""
+    words = []
+    for key, value in settings.items():
+        if value is True:
+            words.append(f"--{key.replace('_', '-')}")
+        elif value is not None and value is not False:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            words += [f"--{key.replace('_', '-')}", *(shlex.quote(str(entry)) for entry in values)]
+    return " ".join(words)
+
+
+def as_json(value):
+    """A value as one argument of the shell."""
+    return shlex.quote(json.dumps(value, separators=(",", ":")))
+
+
+def files_of(folder):
+    """The files of a model folder."""
+    return [f"{folder}/{name}" for name in MODEL_FILES]
+
+
+def constituents(wildcards):
+    """The categories that a draw merges; one for each expert."""
+    count, seed = wildcards.draw.removeprefix("n").split("-s")
+    return draw(int(count), int(seed), list(HELD_IN))
+
+
+def expert_weights(categories):
+    """Input function: the weights of the experts of some categories (a list or a function)."""
+
+    def weights(wildcards):
+        names = categories(wildcards) if callable(categories) else categories
+        folder = f"results/{STUDY}/models/{wildcards.size}/{wildcards.base}/experts"
+        return [f"{folder}/{name}/model.safetensors" for name in names]
+
+    return weights
+
+
+def expert_arguments(categories):
+    """`category=folder` for each expert, as `--experts` wants them."""
+
+    def arguments(wildcards):
+        names = categories(wildcards) if callable(categories) else categories
+        folder = f"results/{STUDY}/models/{wildcards.size}/{wildcards.base}/experts"
+        return [f"{name}={folder}/{name}" for name in names]
+
+    return arguments
+
+
+def category_arguments(held_in):
+    """--held-in and --held-out: some held-in categories and all held-out ones with their tasks."""
+    named = {"held-in": {name: HELD_IN[name] for name in held_in}, "held-out": HELD_OUT}
+    return " ".join(
+        flags({role: [f"{name}={','.join(tasks)}" for name, tasks in groups.items()]})
+        for role, groups in named.items()
+    )
+
+
+def evaluation_arguments():
+    """How models are scored, alike for all of them."""
+    return flags(
+        {
+            **config["evaluation"],
+            "max_length": config["models"]["max_length"],
+            "device": config["compute"]["device"],
+        }
+    )
+
+
+def task_files(held_in, splits):
+    """The files that scoring reads: some held-in categories' and all held-out ones' tasks."""
+    tasks = [task for name in held_in for task in HELD_IN[name]]
+    tasks += [task for group in HELD_OUT.values() for task in group]
+    return expand(
+        "results/{study}/tasks/{task}/{file}",
+        study=STUDY,
+        task=tasks,
+        file=[*(f"{split}.parquet" for split in splits), "task.json"],
+    )
+
+
+def training_arguments(stage):
+    """Arguments of a training stage for a size: how long, how fast, where it goes on."""
+
+    def arguments(wildcards):
+        settings = study.stage(config, stage, wildcards.size)
+        return flags(
+            {
+                **settings,
+                "max_length": config["models"]["max_length"],
+                "seed": config["seed"],
+                "device": config["compute"]["device"],
+            }
+        )
+
+    return arguments
+
+
+def from_scratch(wildcards):
+    """What pre-training reads; nothing where the size is a checkpoint."""
+    if study.is_checkpoint(config, wildcards.size):
+        return []
+    folder = f"results/{STUDY}"
+    return [f"{folder}/tokenizer/tokenizer.json", f"{folder}/corpus.parquet"]
+
+
+def pretraining(wildcards):
+    """The command that makes a pre-trained base: training from scratch, or adopting a checkpoint."""
+    size = config["models"]["sizes"][wildcards.size]
+    if study.is_checkpoint(config, wildcards.size):
+        return f"adopt --checkpoint {shlex.quote(size['checkpoint'])}"
+    folder = f"results/{STUDY}"
+    return (
+        f"pretrain --tokenizer {folder}/tokenizer --corpus {folder}/corpus.parquet"
+        f" --architecture {as_json(size)} {training_arguments('pretrain')(wildcards)}"
+        f" --state {folder}/.state/{wildcards.size}/pt --label 'pretrain {wildcards.size}'"
+    )
+
+
+def train_files(categories):
+    """Train rows of the tasks of some categories."""
+    return [
+        f"results/{STUDY}/tasks/{task}/train.parquet"
+        for name in categories
+        for task in HELD_IN[name]
+    ]

@@ -1,0 +1,87 @@
+"""Merges: which experts, every method with its sweep, and merged models on demand."""
+
+
+rule draws:
+    """Write which categories each draw merges; all bases, sizes and methods share the draws."""
+    output:
+        "results/{study}/draws.csv",
+    log:
+        "logs/draws/{study}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("draws"),
+        settings=flags({**config["draws"], "categories": list(HELD_IN)}),
+    shell:
+        "python -m mergescale draws {params.settings} --out {output} 2> {log}"
+
+
+rule merge_scores:
+    """Merge draw {wildcards.draw} of {wildcards.size} {wildcards.base} by every method, and score."""
+    input:
+        base="results/{study}/models/{size}/{base}/model.safetensors",
+        experts=expert_weights(constituents),
+        tasks=lambda w: task_files(constituents(w), ["validation", "test"]),
+    output:
+        scores=expand(
+            "results/{{study}}/scores/{{size}}/{{base}}/merges/{{draw}}/{method}.json",
+            method=METHODS,
+        ),
+        predictions=expand(
+            "results/{{study}}/predictions/{{size}}/{{base}}/merges/{{draw}}/{method}.parquet",
+            method=METHODS,
+        ),
+    log:
+        "logs/merge_scores/{study}/{size}/{base}/{draw}.log",
+    benchmark:
+        "benchmarks/merge_scores/{study}/{size}/{base}/{draw}.jsonl"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]
+    params:
+        code=[code_digest("evaluation", "sweep"), *map(method_digest, METHODS)],
+        base=lambda w, input: Path(input.base).parent,
+        experts=expert_arguments(constituents),
+        categories=lambda w: category_arguments(constituents(w)),
+        methods=as_json({name: study.method_settings(config, name) for name in METHODS}),
+        seed=lambda w: int(w.draw.split("-s")[1]),
+        evaluation=evaluation_arguments(),
+        about=lambda w: as_json(
+            {
+                "size": w.size,
+                "base": w.base,
+                "count": int(w.draw.removeprefix("n").split("-s")[0]),
+                "seed": int(w.draw.split("-s")[1]),
+            }
+        ),
+    shell:
+        "python -m mergescale merge-scores --base {params.base} --experts {params.experts}"
+        " --seed {params.seed} --methods {params.methods}"
+        " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
+        " --threads {threads} --kept results/{wildcards.study}/.kept"
+        " --scores results/{wildcards.study}/scores/{wildcards.size}/{wildcards.base}/merges/{wildcards.draw}"
+        " --predictions results/{wildcards.study}/predictions/{wildcards.size}/{wildcards.base}/merges/{wildcards.draw}"
+        " --about {params.about} --label 'merge {wildcards.size} {wildcards.base} {wildcards.draw}'"
+        " --timing {log}.json 2> {log}"
+
+
+rule merged_model:
+    """Write the merge of {wildcards.draw} by {wildcards.method} as a Hugging Face folder."""
+    input:
+        scores="results/{study}/scores/{size}/{base}/merges/{draw}/{method}.json",
+        base="results/{study}/models/{size}/{base}/model.safetensors",
+        experts=expert_weights(constituents),
+    output:
+        directory("results/{study}/merges/{size}/{base}/{draw}/{method}"),
+    log:
+        "logs/merged_model/{study}/{size}/{base}/{draw}/{method}.log",
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]
+    params:
+        code=lambda w: method_digest(w.method),
+        base=lambda w, input: Path(input.base).parent,
+        experts=expert_arguments(constituents),
+    shell:
+        "python -m mergescale merged-model --scores {input.scores} --base {params.base}"
+        " --experts {params.experts} --threads {threads} --out {output} 2> {log}"

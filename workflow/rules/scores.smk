@@ -1,0 +1,68 @@
+"""Scores of what merges are compared with, and the table of all scores."""
+
+
+rule reference_scores:
+    """Score the {wildcards.size} {wildcards.base} base, its experts and its multitask model."""
+    input:
+        base="results/{study}/models/{size}/{base}/model.safetensors",
+        multitask="results/{study}/models/{size}/{base}/multitask/model.safetensors",
+        experts=expert_weights(HELD_IN),
+        tasks=task_files(HELD_IN, ["test"]),
+    output:
+        scores=expand(
+            "results/{{study}}/scores/{{size}}/{{base}}/{model}.json",
+            model=["base", "multitask", *(f"experts/{name}" for name in HELD_IN)],
+        ),
+        predictions=expand(
+            "results/{{study}}/predictions/{{size}}/{{base}}/{model}.parquet",
+            model=["base", "multitask", *(f"experts/{name}" for name in HELD_IN)],
+        ),
+    log:
+        "logs/reference_scores/{study}/{size}/{base}.log",
+    benchmark:
+        "benchmarks/reference_scores/{study}/{size}/{base}.jsonl"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]
+    params:
+        code=code_digest("evaluation"),
+        models=lambda w: f"results/{w.study}/models/{w.size}/{w.base}",
+        experts=expert_arguments(HELD_IN),
+        categories=category_arguments(HELD_IN),
+        evaluation=evaluation_arguments(),
+        about=lambda w: as_json({"size": w.size, "base": w.base}),
+    shell:
+        "python -m mergescale reference-scores --base {params.models}"
+        " --multitask {params.models}/multitask --experts {params.experts}"
+        " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
+        " --threads {threads} --kept results/{wildcards.study}/.kept"
+        " --scores results/{wildcards.study}/scores/{wildcards.size}/{wildcards.base}"
+        " --predictions results/{wildcards.study}/predictions/{wildcards.size}/{wildcards.base}"
+        " --about {params.about} --label 'score {wildcards.size} {wildcards.base}'"
+        " --timing {log}.json 2> {log}"
+
+
+rule scores:
+    """Gather every score file of the study."""
+    input:
+        expand(
+            "results/{{study}}/scores/{size}/{base}/{model}.json",
+            size=SIZES,
+            base=BASES,
+            model=[
+                "base",
+                "multitask",
+                *(f"experts/{name}" for name in HELD_IN),
+                *(f"merges/{draw}/{method}" for draw in DRAWS for method in METHODS),
+            ],
+        ),
+    output:
+        "results/{study}/scores.csv",
+    log:
+        "logs/scores/{study}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("collecting"),
+    shell:
+        "python -m mergescale collect {input} --out {output} 2> {log}"

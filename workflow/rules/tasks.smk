@@ -1,0 +1,91 @@
+"""What is asked of the models, and what bases learn from."""
+
+
+rule task:
+    """Write the train, validation and test rows of {wildcards.task}."""
+    output:
+        multiext(
+            "results/{study}/tasks/{task}/",
+            "train.parquet",
+            "validation.parquet",
+            "test.parquet",
+            "task.json",
+        ),
+    log:
+        "logs/task/{study}/{task}.log",
+    benchmark:
+        "benchmarks/task/{study}/{task}.jsonl"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("tasks"),
+        folder=lambda w, output: Path(output[0]).parent,
+        settings=flags(
+            {
+                "source": config["tasks"]["source"],
+                "folder": config["tasks"].get("folder"),
+                "rows": [
+                    config["tasks"]["rows"][split] for split in ("train", "validation", "test")
+                ],
+                "seed": config["seed"],
+            }
+        ),
+    shell:
+        "python -m mergescale task {wildcards.task} {params.settings} --out {params.folder} 2> {log}"
+
+
+rule task_table:
+    """Write what each task asks, with its chance level and ceiling."""
+    input:
+        expand(
+            "results/{{study}}/tasks/{task}/{file}",
+            task=study.tasks(config),
+            file=["test.parquet", "task.json"],
+        ),
+    output:
+        "results/{study}/tasks.csv",
+    log:
+        "logs/task_table/{study}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("tasks"),
+        categories=category_arguments(HELD_IN),
+        rows=config["evaluation"]["test_rows"],
+    shell:
+        "python -m mergescale task-table --tasks results/{wildcards.study}/tasks {params.categories}"
+        " --rows {params.rows} --out {output} 2> {log}"
+
+
+rule mixture:
+    """Write the instruction mixture, FLAN's stand-in; none of the evaluation tasks is in it."""
+    output:
+        "results/{study}/mixture/flan.parquet",
+    log:
+        "logs/mixture/{study}.log",
+    benchmark:
+        "benchmarks/mixture/{study}.jsonl"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("tasks"),
+        settings=flags({**config["mixture"], "seed": config["seed"]}),
+    shell:
+        "python -m mergescale mixture {params.settings} --out {output} 2> {log}"
+
+
+rule corpus:
+    """Write the pre-training corpus of the micro world: stories and facts."""
+    output:
+        "results/{study}/corpus.parquet",
+    log:
+        "logs/corpus/{study}.log",
+    benchmark:
+        "benchmarks/corpus/{study}.jsonl"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_digest("tasks"),
+        settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),
+    shell:
+        "python -m mergescale corpus {params.settings} --out {output} 2> {log}"
