@@ -1,0 +1,87 @@
+"""What several tests share: a copy of the project, Snakemake in it, and a finished smoke study."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SMOKE = ("--configfile", "config/smoke.yaml")
+# What a fresh clone does not have.
+BUILT = ("results", "logs", "benchmarks", ".snakemake", ".venv", ".git")
+CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info")
+
+
+def project_copy(folder: Path) -> Path:
+    """Copy the project's sources, and nothing that was built, to the new folder `folder`."""
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        built = set(BUILT) if Path(place) == ROOT else set()
+        return built | shutil.ignore_patterns(*CACHES)(place, names)
+
+    shutil.copytree(ROOT, folder, ignore=ignored)
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user who has set nothing up for this project."""
+    own = ("PYTHONPATH", "PYTEST_", "SNAKEMAKE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a copy of the project; `stdout` of the result holds all it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def succeeded(run: subprocess.CompletedProcess[str]) -> str:
+    """The output of a run, which must have succeeded."""
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """Jobs by rule, from the first table "Job stats" that Snakemake printed; empty without one.
+
+    Rules made of another one (`<rule>_of_largest`) are counted with it; the target `all` and the
+    total are left out.
+    """
+    counts: dict[str, int] = {}
+    _, _, table = output.partition("Job stats:\n")
+    for line in table.splitlines():
+        if not line.strip():
+            break
+        if found := re.fullmatch(r"(\w+)\s+(\d+)", line.strip()):
+            rule = found[1].removesuffix("_of_largest")
+            counts[rule] = counts.get(rule, 0) + int(found[2])
+    return {rule: count for rule, count in counts.items() if rule not in ("all", "total")}
+
+
+@pytest.fixture(scope="session")
+def smoke_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the smoke study was run from nothing; tests only read it."""
+    folder = project_copy(tmp_path_factory.mktemp("smoke") / "project")
+    succeeded(snakemake(folder, *SMOKE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_study_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which tests/tiny.yaml was run from nothing; tests only read it."""
+    folder = project_copy(tmp_path_factory.mktemp("tiny") / "project")
+    succeeded(snakemake(folder, "--configfile", "tests/tiny.yaml"))
+    return folder
