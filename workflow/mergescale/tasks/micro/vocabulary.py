@@ -8,7 +8,7 @@ from mergescale.tasks.micro import TASKS
 from mergescale.tasks.micro.corpus import corpus
 from mergescale.tasks.micro.mixture import mixture
 
-_ROWS = 3000
+_ROWS = 800
 _SEED = 0
 
 
