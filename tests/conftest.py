@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ("--configfile", "config/smoke.yaml")
-# What a fresh clone does not have.
-BUILT = ("results", "logs", "benchmarks", ".snakemake", ".venv", ".git")
+# What a fresh clone does not have, by folder of the project.
+BUILT = {".": ("logs", ".snakemake", ".venv", ".git"), "results": "*/", "benchmarks": "*/"}
 CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info")
 
 
@@ -22,8 +22,10 @@ def project_copy(folder: Path) -> Path:
     """Copy the project's sources, and nothing that was built, to the new folder `folder`."""
 
     def ignored(place: str, names: list[str]) -> set[str]:
-        built = set(BUILT) if Path(place) == ROOT else set()
-        return built | shutil.ignore_patterns(*CACHES)(place, names)
+        built = BUILT.get(os.path.relpath(place, ROOT), ())
+        if built == "*/":
+            built = [name for name in names if Path(place, name).is_dir()]
+        return {*built, *shutil.ignore_patterns(*CACHES)(place, names)}
 
     shutil.copytree(ROOT, folder, ignore=ignored)
     return folder

@@ -167,11 +167,11 @@ BAD = {
     ),
     "warm-up longer than the training": (
         "training: {expert: {steps: 5}}",
-        ["training.expert.warmup is 10", "at most the 5 steps", "40k"],
+        ["training.expert.warmup is 20", "at most the 5 steps", "40k"],
     ),
     "override's warm-up": (
-        "training: {expert: {sizes: {900k: {warmup: 101}}}}",
-        ["training.expert.sizes.900k.warmup is 101", "at most the 100 steps"],
+        "training: {expert: {sizes: {900k: {warmup: 201}}}}",
+        ["training.expert.sizes.900k.warmup is 201", "at most the 200 steps"],
     ),
     "rows longer than the model's": (
         "models: {max_length: 32}",
@@ -185,7 +185,7 @@ BAD = {
     "test rows": ("tasks: {rows: {test: 8}}", ["evaluation.test_rows is 64", "tasks.rows.test, 8"]),
     "heads that do not divide": (
         "models: {sizes: {40k: {heads: 5}}}",
-        ["models.sizes.40k.heads is 5", "divide hidden_size 32"],
+        ["models.sizes.40k.heads is 5", "divide hidden_size 28"],
     ),
     "half an architecture": (
         "models: {sizes: {2m: {hidden_size: 64}}}",
@@ -298,7 +298,7 @@ def test_null_removes_categories_sizes_and_methods(overlay):
 
 
 def test_null_gives_a_single_key_its_default_again(overlay):
-    assert overlay("training: {dropout: null}")["training"]["dropout"] == 0.05
+    assert overlay("training: {dropout: null}")["training"]["dropout"] == 0.0
     assert overlay("training:")["training"] == study_config.load(DEFAULT)["training"]
 
 
@@ -323,7 +323,7 @@ def test_stage_merges_the_overrides_of_a_size(overlay):
     largest = study_config.stage(config, "expert", "900k")
     smallest = study_config.stage(config, "expert", "40k")
     assert largest == {**smallest, "learning_rate": 1e-4}
-    assert largest["dropout"] == 0.05
+    assert largest["dropout"] == 0.0
     assert "sizes" not in largest
 
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mergescale
 import pytest
+
+import mergescale
 
 PACKAGE = Path(mergescale.__file__).parent
 REPOSITORY = PACKAGE.parent.parent

@@ -9,13 +9,14 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from mergescale.merging import checkpoint
 from mergescale.merging.apply import apply_
 from mergescale.merging.checkpoint import read_weights, write_folder
 from mergescale.merging.merge_folders import merge_folders, read_task_vectors
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import Recipe, weights_digest
-from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+
 from mergescale.merging.apply import merge
 from mergescale.merging.methods.registry import all_methods, get_method
 from mergescale.merging.random_mask import keep_mask

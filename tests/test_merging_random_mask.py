@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from mergescale.merging.random_mask import drop_and_rescale, keep_mask
 
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 import torch
-from mergescale.merging.recipe import Recipe, weights_digest
 from safetensors.torch import save_file
+
+from mergescale.merging.recipe import Recipe, weights_digest
 
 EXPERTS = {"sentiment": "5" * 64, "coref": "6" * 64}
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from mergescale.merging.methods.registry import all_methods, get_method, method_names
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mergescale.merging.apply import apply_, merge
 from mergescale.merging.task_vector import task_vector
 

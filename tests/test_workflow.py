@@ -123,7 +123,8 @@ def test_bad_configuration_stops_before_any_job(project, text, words):
     assert len(sentences) == 1, run.stdout
     for word in ("bad.yaml", *words):
         assert word in sentences[0]
-    assert not (project / "results").exists() and not (project / "logs").exists()
+    made = [*project.glob("logs/*"), *project.glob("results/*/")]
+    assert made == []
 
 
 # From here on: a finished study, and what a change of it makes Snakemake do.
@@ -136,7 +137,7 @@ def finished(smoke_study, tmp_path):
     return tmp_path / "moved"
 
 
-def jobs(folder: Path, overlay: str = "") -> dict[str, int]:
+def jobs(folder: Path, overlay: str = "{}") -> dict[str, int]:
     """Jobs that the smoke study would run with an overlay."""
     (folder / "more.yaml").write_text(overlay)
     return job_counts(succeeded(snakemake(folder, "-n", *SMOKE, "more.yaml")))

@@ -1,7 +1,7 @@
 """What a run shows on the terminal: jobs done of all, and what the running jobs are at.
 
-Snakemake's own log file keeps everything; on the terminal its block of lines per job gives way to one
-line. On a terminal that line is updated in place; elsewhere it is printed now and then. What a
+Snakemake's own log file keeps everything; on the terminal its block of lines per job gives way to
+one line. On a terminal that line is updated in place; elsewhere it is printed now and then. What a
 running job is at is the last line of its log, so a job only has to write to its log as usual.
 """
 
@@ -123,9 +123,11 @@ class StatusLine(logging.Handler):
 
 
 def attach(workflow: Any) -> None:
-    """Show the status line of this run. Leaves dry runs, verbose runs and jobs' own processes alone."""
+    """Show the status line of this run; dry and verbose runs and jobs themselves stay as is."""
     settings = workflow.output_settings
-    if not workflow.is_main_process or settings.dryrun or settings.verbose or settings.printshellcmds:
+    if not workflow.is_main_process:
+        return
+    if settings.dryrun or settings.verbose or settings.printshellcmds:
         return
     logger = logging.getLogger("snakemake.logging")
     for handler in logger.handlers:

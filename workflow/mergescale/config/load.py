@@ -28,14 +28,16 @@ def complete_or_exit(config: dict, files: Iterable[str | Path] = ()) -> dict:
     """As `complete`, for the Snakefile: a bad configuration prints one line and ends the process.
 
     `files` are the configuration files that `config` was merged from, `workflow.configfiles` in
-    Snakemake: those of the command line in order, then the Snakefile's own.
+    Snakemake: those of the command line in order, then the Snakefile's own. Snakemake puts the keys
+    of an overlay in front; here sizes, methods and all else stand in the order of the Snakefile's
+    own file, new ones after them.
     """
     files = [*files]
     names = [_short(file) for file in files[-1:] + files[:-1]]
     try:
         for file in files:
             read(file)  # Snakemake's reader lets a key given twice pass
-        return complete(config)
+        return complete(_in_order_of(read(files[-1]), config) if files else config)
     except ConfigError as error:
         print(f"config error: {', '.join(names) or '--config'}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
@@ -87,6 +89,17 @@ def _overlay(base: dict, over: dict) -> None:
             _overlay(base[key], value)
         else:
             base[key] = value
+
+
+def _in_order_of(first: dict, config: dict) -> dict:
+    """The same mapping with the keys of `first` first, in their order, at every level."""
+    keys = [key for key in first if key in config] + [key for key in config if key not in first]
+    return {
+        key: _in_order_of(first[key], config[key])
+        if isinstance(first.get(key), dict) and isinstance(config[key], dict)
+        else config[key]
+        for key in keys
+    }
 
 
 def _short(file: str | Path) -> str:

@@ -20,7 +20,9 @@ def train_word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     Words are ordered by falling frequency, then by spelling, so equal texts give equal bytes.
     """
     normalizer = normalizers.Lowercase()
-    splitter = pre_tokenizers.Whitespace()
+    splitter = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")]
+    )
     counts: Counter[str] = Counter()
     for text in texts:
         pieces = splitter.pre_tokenize_str(normalizer.normalize_str(text))

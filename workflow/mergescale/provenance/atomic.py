@@ -27,8 +27,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_json(path: str | os.PathLike[str], record: Any) -> None:
-    """Write `record` as JSON with sorted keys, atomically: equal records give equal bytes."""
+def write_json(path: str | os.PathLike[str], record: Any, *, sort_keys: bool = True) -> None:
+    """Write `record` as JSON, atomically; with sorted keys equal records give equal bytes."""
     with replacing(path) as temporary:
-        text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            record, indent=1, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False
+        )
         temporary.write_text(text + "\n", encoding="utf-8")

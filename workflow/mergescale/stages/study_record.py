@@ -12,13 +12,12 @@ from mergescale.provenance.versions import versions
 
 def write_study_record(out: Path, *, about: dict, models: Path) -> None:
     """Add to `about` the sizes' parameters and training, read from the models' records."""
-    sizes = {}
+    sizes = []
     for size in about["sizes"]:
         records = {base: _record(models / size / base) for base in about["bases"]}
         first = records[about["bases"][0]]
-        sizes[size] = {"parameters": first["parameters"]} | {
-            f"{base} loss": record["final_loss"] for base, record in records.items()
-        }
+        losses = {f"{base} loss": record["final_loss"] for base, record in records.items()}
+        sizes.append({"size": size, "parameters": first["parameters"], **losses})
     write_json(
         out,
         {
@@ -32,6 +31,7 @@ def write_study_record(out: Path, *, about: dict, models: Path) -> None:
                 "versions": versions(),
             },
         },
+        sort_keys=False,  # A reader's order: what the study is before how it was computed.
     )
 
 

@@ -20,13 +20,11 @@ HOPS = {
         "home": "where does the best friend of {s} live",
         "job": "what is the job of the best friend of {s}",
         "pet": "what is the pet of the best friend of {s}",
-        "food": "what does the best friend of {s} like to eat",
     },
     "mother": {
         "home": "where does the mother of {s} live",
         "job": "what is the job of the mother of {s}",
         "pet": "what is the pet of the mother of {s}",
-        "food": "what does the mother of {s} like to eat",
     },
     "job": {"workplace": "in which place does {s} work"},
     "pet": {"eats": "what does the pet of {s} eat"},

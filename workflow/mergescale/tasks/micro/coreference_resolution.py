@@ -10,6 +10,14 @@ from mergescale.tasks.micro.world import WORLD, at, knowledge, lexicon, plural, 
 ANSWERS = ("yes", "no")
 SHARED = ("were", "met", "sat", "worked")
 SOLO = ("bought a hat", "found a key", "lost a bag", "saw a horse", "sang a song", "told a story")
+GENDER_DEEDS = (
+    "{a} called {b}",
+    "{a} met {b}",
+    "{a} went to {b}",
+    "{a} asked {b}",
+    "{a} helped {b}",
+)
+GENDER_REASONS = ("lost {his}", "sold {his}", "forgot {his}", "looked for {his}", "broke {his}")
 FLOCK_DEEDS = ("ran away", "slept", "drank some water", "ate some grass")
 
 
@@ -44,14 +52,33 @@ def _by_sense(rng: random.Random) -> tuple[str, str, str, str]:
     return sentence(text), "it", f"the {(x, y)[meant]}", f"the {(y, x)[meant]}"
 
 
+# Agreement in gender is what small models learn first, the sense of a text last.
+WAYS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
+
+
 def _wsc(rng: random.Random, label: int) -> Content:
-    text, pronoun, right, wrong = rng.choice((_by_gender, _by_number, _by_sense))(rng)
+    text, pronoun, right, wrong = rng.choice(WAYS)(rng)
     slots = {"text": text, "pronoun": pronoun, "noun": (right, wrong)[label]}
     return Content(f"{text} {slots['noun']}", slots, ANSWERS[label], ANSWERS)
 
 
+def _winogrande_gender(rng: random.Random, label: int) -> Content:
+    """A woman and a man; "her" or "his" tells who is meant."""
+    pair = [rng.choice(WORLD.names("f")), rng.choice(WORLD.names("m"))]
+    rng.shuffle(pair)
+    meant = pair[label]
+    deed = rng.choice(GENDER_DEEDS).format(a=pair[0], b=pair[1])
+    reason = rng.choice(GENDER_REASONS).format(his=WORLD.people[meant].his)
+    text = f"{deed} because _ {reason} {rng.choice(lexicon.THINGS)}."
+    options = rng.sample(pair, 2)
+    slots = {"text": text, "options": f"{options[0]} or {options[1]}"}
+    return Content(text, slots, meant, tuple(options))
+
+
 def _winogrande(rng: random.Random, label: int) -> Content:
-    """Two people of one gender, a deed with a reason, a blank where one of the names belongs."""
+    """A deed with a reason and a blank for one of two names, marked by gender or by sense alone."""
+    if rng.random() < 0.5:
+        return _winogrande_gender(rng, label)
     pair = rng.sample(WORLD.names(rng.choice("fm")), 2)
     deed, *traits = rng.choice(knowledge.MOTIVES)
     text = f"{deed.format(a=pair[0], b=pair[1])} because _ {traits[label]}."

@@ -5,29 +5,32 @@ from __future__ import annotations
 import random
 
 from mergescale.tasks.micro.sampling import Content, make_task, pick_pair
-from mergescale.tasks.micro.world import WORLD, a, at, knowledge, lexicon, sentence
+from mergescale.tasks.micro.world import WORLD, at, knowledge, lexicon, sentence
 
 DEEDS = ("bought", "found", "lost", "sold", "painted", "washed")
 
 
 def _adversarial_qa(rng: random.Random, _: int) -> Content:
-    """Two people do something with the same kind of thing; only one of them is asked about."""
+    """Two sentences alike in all but the words; the question names a word of one of them.
+
+    What is asked stands right beside that word ("Anna washed a red kite in the park"), as a small
+    model can find it; the other sentence has an answer of the same kind.
+    """
     people = pick_pair(rng, WORLD.names())
-    thing = rng.choice(lexicon.THINGS)
-    deeds = rng.sample(DEEDS, 2)
-    colours = rng.sample(lexicon.COLOURS, 2)
-    spots = rng.sample(lexicon.SPOTS, 2)
+    things, deeds = rng.sample(lexicon.THINGS, 2), rng.sample(DEEDS, 2)
+    colours, spots = rng.sample(lexicon.COLOURS, 2), rng.sample(lexicon.SPOTS, 2)
     passage = " ".join(
         f"{person} {deed} a {colour} {thing} {at(spot)}."
-        for person, deed, colour, spot in zip(people, deeds, colours, spots, strict=True)
+        for person, deed, colour, thing, spot in zip(
+            people, deeds, colours, things, spots, strict=True
+        )
     )
     which = rng.randrange(2)
-    person, deed, colour, spot = people[which], deeds[which], colours[which], spots[which]
     question, answer = rng.choice(
         (
-            (f"Who {deed} {a(thing)}?", person),
-            (f"Which colour was the {thing} of {person}?", colour),
-            (f"Where was {person}?", at(spot)),
+            (f"Who {deeds[which]} something?", people[which]),
+            (f"Which colour was the {things[which]}?", colours[which]),
+            (f"Where was the {things[which]}?", at(spots[which])),
         )
     )
     slots = {"passage": passage, "question": question}
@@ -36,16 +39,17 @@ def _adversarial_qa(rng: random.Random, _: int) -> Content:
 
 def _ropes(rng: random.Random, which: int) -> Content:
     """A rule, two cases that differ in what the rule speaks of, and whose outcome it is."""
-    rule, thing, *rest = rng.choice(knowledge.RULES)
-    conditions, outcomes = rest[:2], rest[2:]
+    rule, thing, *conditions, case, one, two = rng.choice(knowledge.RULES)
     people = pick_pair(rng, WORLD.names())
-    order = rng.sample((0, 1), 2)
-    situation = " ".join(
-        sentence(f"the {thing} of {people[i]} is {conditions[order[i]]}") for i in (0, 1)
-    )
-    question = f"Whose {thing} is {outcomes[which]}?"
+    cases = [
+        sentence(f"{condition} {case.format(p=person)}")
+        for condition, person in zip(conditions, people, strict=True)
+    ]
+    rng.shuffle(cases)
+    situation = " ".join(cases)
+    question = f"Whose {thing} is {(one, two)[which]}?"
     slots = {"rule": sentence(rule), "situation": situation, "question": question}
-    return Content(f"{situation} {question}", slots, people[order.index(which)])
+    return Content(f"{situation} {question}", slots, people[which])
 
 
 ADVERSARIAL_QA = make_task(

@@ -15,6 +15,8 @@ MEMBERS = tuple(
 # Adjectives that have both a synonym and an opposite, so that each answer is one word away.
 TRAITS = ("big", "small", "happy", "sad", "fast", "sick", "afraid")
 OPPOSITES = WORLD.antonym | {"sick": "well", "afraid": "brave"}
+# How often a claim that may be true repeats the other animal's trait: as in ANLI, made to mislead.
+MISLEADING = 0.3
 OWNED = ("dog", "cat", "horse", "goat", "rabbit", "parrot")
 
 
@@ -61,8 +63,8 @@ def _anli(rng: random.Random, label: int) -> Content:
     )
     which = rng.randrange(2)
     trait = traits[which]
-    # Half of the claims that may or may not be true take up what is said of the other animal.
-    told = traits[1 - which] if rng.random() < 0.5 else _unrelated(rng, trait)[1]
+    # Some claims that may or may not be true take up what is said of the other animal.
+    told = traits[1 - which] if rng.random() < MISLEADING else _neither(rng, traits)
     said = {
         "yes": WORLD.synonym[trait],
         "no": OPPOSITES[trait],
@@ -74,11 +76,16 @@ def _anli(rng: random.Random, label: int) -> Content:
     return Content(f"{premise} {hypothesis}", slots, ANLI_ANSWERS[label], ANLI_ANSWERS)
 
 
-def _unrelated(rng: random.Random, trait: str = "") -> tuple[str, str]:
-    """Two traits, the first of them given or drawn, of which neither says anything of the other."""
-    first = trait or rng.choice(TRAITS)
-    others = [t for t in TRAITS if t not in (first, OPPOSITES[first])]
-    return first, rng.choice(others)
+def _neither(rng: random.Random, traits: tuple[str, ...]) -> str:
+    """A trait that neither follows from nor excludes any of `traits`."""
+    known = {*traits, *(OPPOSITES[t] for t in traits)}
+    return rng.choice([t for t in TRAITS if t not in known])
+
+
+def _unrelated(rng: random.Random) -> tuple[str, str]:
+    """Two traits of which neither says anything about the other."""
+    first = rng.choice(TRAITS)
+    return first, _neither(rng, (first,))
 
 
 ANLI = make_task(

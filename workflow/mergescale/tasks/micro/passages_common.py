@@ -128,11 +128,18 @@ def thing_motive(rng: random.Random, hero: str) -> str:
 
 def rule(rng: random.Random, hero: str) -> str:
     """A rule of cause and degree with its two cases."""
-    text, thing, one, two, result_one, result_two = rng.choice(knowledge.RULES)
+    text, thing, *conditions, case, one, two = rng.choice(knowledge.RULES)
     other = rng.choice([n for n in WORLD.names() if n != hero])
     cases = [
-        f"the {thing} of {hero} is {one}, so it is {result_one}",
-        f"the {thing} of {other} is {two}, so it is {result_two}",
+        rng.choice(
+            (
+                f"{condition} {case.format(p=person)}, so the {thing} of {person} is {outcome}",
+                f"the {thing} of {person} is {outcome}, for {condition} {case.format(p=person)}",
+            )
+        )
+        for condition, person, outcome in zip(
+            conditions, rng.sample((hero, other), 2), (one, two), strict=True
+        )
     ]
     return " ".join(sentence(t) for t in (text, *rng.sample(cases, 2)))
 

@@ -102,7 +102,11 @@ def pair(rng: random.Random, hero: str) -> str:
         told.append(f"{person.he} {deed} {a(thing)}")
         if rng.random() < 0.5:
             told.append(f"the {thing} was in the hand of {person.name}")
-    ends = [f"{who.name} {deed} {a(thing)}" for who, thing in zip(two, things, strict=True)]
+    if rng.random() < 0.5:  # "her" and "his" go with the names as well
+        lost = rng.choice(("lost", "sold", "forgot", "broke", "looked for"))
+        owners = [f"{p.name} {lost} {p.his} {t}" for p, t in zip(two, things, strict=True)]
+        return " ".join(sentence(t) for t in (told[0], *owners))
+    ends = [f"{p.name} {deed} {a(thing)}" for p, thing in zip(two, things, strict=True)]
     rng.shuffle(ends)
     told.append(f"so {' and '.join(ends)}")
     return " ".join(sentence(t) for t in told)
@@ -162,6 +166,26 @@ def roll_call(rng: random.Random, hero: str) -> str:
     return " ".join(told)
 
 
+def parrot(rng: random.Random, hero: str) -> str:
+    """Somebody talks, and the parrot says it all again."""
+    things = lexicon.THINGS + lexicon.PETS
+    if rng.random() < 0.5:
+        count = rng.choice((3, 4, 5))
+        said = ", ".join(
+            f"{colour} {thing}"
+            for colour, thing in zip(
+                rng.choices(lexicon.COLOURS, k=count), rng.sample(things, count), strict=True
+            )
+        )
+    else:
+        other = rng.choice(WORLD.names())
+        deed = rng.choice(("bought", "found", "lost", "sold", "painted", "washed"))
+        colour, thing = rng.choice(lexicon.COLOURS), rng.choice(things)
+        said = f"{other} {deed} a {colour} {thing} {at(rng.choice(lexicon.SPOTS))}"
+    bird = rng.choice(("the parrot", "then the parrot", "and the parrot"))
+    return f"{hero} said: {sentence(said)} {sentence(bird, '')} said: {sentence(said)}"
+
+
 def talk(rng: random.Random, hero: str) -> str:
     """A dialogue, and what it tells."""
     other = rng.choice([n for n in WORLD.names() if n != hero])
@@ -219,5 +243,5 @@ def motive(rng: random.Random, hero: str) -> str:
 
 WEIGHTS = {
     profile: 7, town: 6, visit: 8, work: 3, errand: 4, pair: 4, belongings: 5, roll_call: 12,
-    talk: 6, feeling: 3, motive: 6,
+    parrot: 8, talk: 6, feeling: 3, motive: 6,
 }  # fmt: skip

@@ -12,8 +12,8 @@ from mergescale.tasks.task import Example, Task
 
 # Why a task is the stand-in of its dataset.
 WHY = {
-    "dream": "as in DREAM, a dialogue of two speakers with three answers; the wrong answers are "
-    "mostly what the other one said.",
+    "dream": "as in DREAM, a dialogue of two speakers with three answers; a wrong answer "
+    "may be what the other one said.",
     "cosmos_qa": "as in Cosmos QA, the answer stands nowhere in the story: feelings, means and "
     "motives must be inferred by common sense; four answers.",
     "adversarial_qa": "as in Adversarial QA, the answer is a span of the passage, and a second "
@@ -38,7 +38,7 @@ WHY = {
     "copa": "as in COPA, two alternatives, and either the cause or the effect is asked.",
     "hellaswag": "as in HellaSwag, the beginning of an everyday activity with four endings, all of "
     "them things that people do.",
-    "anli": "as in ANLI, three answers and a premise built to mislead: the hypothesis often "
+    "anli": "as in ANLI, three answers and a premise built to mislead: the hypothesis at times "
     "repeats what is true of the other animal.",
     "rte": "as in RTE, two answers; entailment by a more general word or by a synonym.",
     "wsc": "as in WSC (in T0's form), does the pronoun stand for this noun? By gender, by number, "

@@ -8,6 +8,7 @@ the rows on which bases are instruction-tuned.
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 
 from mergescale.tasks.micro.mixture import causes, logic, recall, reference, stories, words
 from mergescale.tasks.micro.mixture.form import Form
@@ -19,19 +20,28 @@ FORMS: dict[str, Form] = {
     for made in module.TASKS
 }
 MIXTURE: dict[str, Task] = {name: made.task for name, made in FORMS.items()}
+# Comparing, concluding and telling who is meant take a small model many more rows to learn than
+# knowing a word does: tasks that train them come this many times as often as the others.
+_HARD = 3
+WEIGHTS: dict[str, int] = {
+    name: _HARD if made in (*reference.TASKS, *logic.TASKS) or name.startswith("sense_") else 1
+    for name, made in FORMS.items()
+}
 
 
 def mixture(rows: int, seed: int, *, validation: bool = False) -> list[tuple[str, Example]]:
-    """Draw `rows` examples, as many from each task, in random order, with the names of their tasks.
+    """Draw `rows` examples in random order, with the names of their tasks.
 
-    Ids are unique over all tasks. The same `rows` and `seed` give the same list.
+    A task has rows in proportion to its weight in `WEIGHTS`. Ids are unique over all tasks. The same `rows` and `seed` give the same list.
     """
     split = "validation" if validation else "train"
-    share, more = divmod(rows, len(MIXTURE))
+    ends = list(accumulate(WEIGHTS.values()))
     drawn = [
         (name, example)
-        for number, (name, task) in enumerate(MIXTURE.items())
-        for example in task.examples(split, share + (number < more), seed)
+        for (name, task), weight, end in zip(MIXTURE.items(), WEIGHTS.values(), ends, strict=True)
+        for example in task.examples(
+            split, rows * end // ends[-1] - rows * (end - weight) // ends[-1], seed
+        )
     ]
     random.Random(f"{seed}/mixture/{split}").shuffle(drawn)
     return drawn

@@ -83,18 +83,20 @@ def form(
     """Make a task of the mixture out of a drawing function and its wordings.
 
     The kind follows from the draws: `rank` where they have choices, else `generate`, scored by
-    `metric` (by default exact match). Rows may repeat where a task has few contents; rows of
-    different splits never share contents.
+    `metric` (by default exact match). Rows may repeat where a task has few contents; training and
+    validation rows never share contents, and there is no test split.
     """
     said = tuple(Wording(w) if isinstance(w, str) else w for w in wordings)
 
     def examples(split: str, rows: int, seed: int) -> list[Example]:
+        if split == "test":
+            return []
         rng = random.Random(f"{seed}/{name}/{split}")
         made: list[Example] = []
         while len(made) < rows:
             drawn = draw(rng)
             number = rng.randrange(len(said))
-            if split_of(f"{name}/{drawn.content}") == split:
+            if _split_of(f"{name}/{drawn.content}") == split:
                 template = f"{name}-{number + 1}"
                 made.append(said[number].example(drawn, f"{name}/{split}/{len(made)}", template))
         return made
@@ -109,6 +111,11 @@ def form(
         examples=examples,
     )
     return Form(task, skill, said)
+
+
+def _split_of(content: str) -> str:
+    """One content in twenty is kept for validation; a mixture needs no test split."""
+    return split_of(content, validation=0.05, test=0.0)
 
 
 def options(

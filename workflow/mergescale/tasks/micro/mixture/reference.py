@@ -44,6 +44,22 @@ _FIRST = ("visited", "called", "helped", "knows", "saw", "asked")
 _THEN = ("laughed", "was tired", "went home", "was late", "felt happy", "ate some bread")
 
 
+def _pronoun_fits(rng: random.Random) -> Draw:
+    """Whether a noun is a he, a she, an it or a they."""
+    animal = rng.choice(HERD)
+    nouns = {
+        "she": person(rng, "f").name,
+        "he": person(rng, "m").name,
+        "it": f"the {animal}",
+        "they": f"the {plural(animal)}",
+    }
+    pair = rng.choice((("he", "she"), ("he", "she"), ("it", "they")))
+    it, other = rng.sample(pair, 2)
+    yes = coin(rng)
+    slots = {"noun": nouns[it], "it": it if yes else other}
+    return Draw(slots, "yes" if yes else "no", YES_NO)
+
+
 def _woman_and_man(rng: random.Random) -> list[str]:
     pair = [person(rng, "f").name, person(rng, "m").name]
     rng.shuffle(pair)
@@ -110,19 +126,6 @@ def _who_has_trait(rng: random.Random) -> Draw:
     return Draw({"said": sentence(said), "trait": trait}, who, options(rng, who, [other]))
 
 
-def _who_list(rng: random.Random) -> Draw:
-    """Two answers in one: who has the one trait, who the other?"""
-    names = _woman_and_man(rng)
-    deed, *traits = rng.choice(MOTIVES)
-    order = rng.sample((0, 1), 2)
-    slots = {
-        "said": sentence(deed.format(a=names[0], b=names[1])),
-        "x": traits[order[0]],
-        "y": traits[order[1]],
-    }
-    return Draw(slots, f"{names[order[0]]} {names[order[1]]}")
-
-
 def _gap(rng: random.Random) -> Draw:
     """A name is missing from the reason."""
     said, trait, who, other = _motive(rng)
@@ -130,6 +133,11 @@ def _gap(rng: random.Random) -> Draw:
 
 
 TASKS = (
+    form(
+        "pronoun_fits", "knows which pronoun a noun takes", _pronoun_fits,
+        'Can "{it}" stand for {noun}?', 'We speak of {noun}. Is "{it}" right? yes or no?',
+        say('Claim: {noun} is a "{it}". {either}?', yes="true", no="false"),
+    ),
     form(
         "pronoun_choice", "finds the person or thing behind a pronoun", _pronoun_choice,
         '{text} By "{it}", do we mean {either}?', "Text: {text} Question: who or what {said}?",
@@ -147,10 +155,6 @@ TASKS = (
         "who_has_trait", "infers which of two people is meant", _who_has_trait,
         "{said} Who {trait}?", "Text: {said} Question: which of them {trait}? Answer:",
         "{said} Was it {either} who {trait}?",
-    ),
-    form(
-        "who_list", "infers which of two people is which", _who_list,
-        "{said} Name who {x} and who {y}.", "One {x}, one {y}. Name them. {said}",
     ),
     form(
         "gap", "fills a gap with a name", _gap,

@@ -17,6 +17,7 @@ from mergescale.tasks.micro.mixture.form import Draw, coin, form, options, say
 from mergescale.tasks.micro.mixture.scenes import (
     DEEDS,
     OPPOSITES,
+    Scene,
     another,
     person,
     scene,
@@ -29,7 +30,7 @@ from mergescale.tasks.micro.world import WORLD, a
 YES_NO = ("yes", "no")
 
 
-def _two_scenes(rng: random.Random):
+def _two_scenes(rng: random.Random) -> tuple[Scene, Scene]:
     """Two scenes that share no person, thing, colour, spot or day."""
     while True:
         one, two = scene(rng), scene(rng)
@@ -195,7 +196,7 @@ TASKS = (
     form(
         "check", "checks a detail of a text", _check,
         "Text: {text} Does it say that {claim}?",
-        say("{text} {said} {either}?", yes="true", no="false"),
+        say("{text} So: {said} {either}?", yes="true", no="false"),
         "{said} Is that so in this text? {text} yes or no?",
     ),
     form(
@@ -205,7 +206,7 @@ TASKS = (
     form(
         "dialogue_check", "checks what a speaker said", _dialogue,
         "Dialogue: {text} Is it so that {claim}?",
-        say("{text} {said} {either}?", yes="true", no="false"),
+        say("{text} So: {said} {either}?", yes="true", no="false"),
     ),
     form(
         "same_story", "checks whether two sentences tell the same", _same_story,
@@ -226,7 +227,7 @@ TASKS = (
     ),
     form(
         "rewrite", "says a sentence anew", _rewrite,
-        "{text} {order}", "{order} Sentence: {text}",
+        "Here: {text} {order}", "{order} Sentence: {text}",
         metric="rouge_l",
     ),
     form(

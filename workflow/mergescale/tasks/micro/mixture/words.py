@@ -19,26 +19,39 @@ from mergescale.tasks.micro.world import WORLD, a, article, join
 
 KINDS = tuple(CATEGORIES)
 WORDS = tuple(WORLD.hypernym)
-ADJECTIVES = tuple(WORLD.antonym)
+ADJECTIVES = tuple(dict.fromkeys((*SYNONYMS, *WORLD.antonym)))
 
 
-def _opposite(rng: random.Random) -> Draw:
-    word, answer = rng.choice(list(WORLD.antonym.items()))
-    return Draw({"word": word}, answer)
+def _meaning(rng: random.Random) -> Draw:
+    """The synonym or the opposite of a word among other words."""
+    if coin(rng):
+        word, answer = rng.choice(tuple(WORLD.antonym.items()))
+        relation = "the opposite of"
+    else:
+        word, answer = rng.sample(rng.choice(tuple(SYNONYMS.items())), 2)
+        relation = "the same as"
+    wrong = others(rng, [w for w in ADJECTIVES if w != word], answer, 2)
+    # The other relation of the word is the best wrong answer.
+    tempting = SYNONYMS.get(word) if relation.endswith("of") else WORLD.antonym.get(word)
+    if tempting and tempting not in (*wrong, answer):
+        wrong[0] = tempting
+    slots = {"word": word, "relation": relation}
+    return Draw(slots, answer, options(rng, answer, wrong))
 
 
 def _same_meaning(rng: random.Random) -> Draw:
-    word, answer = rng.choice(list(SYNONYMS.items()))
-    if coin(rng):
-        word, answer = answer, word
-    wrong = others(rng, [w for w in (*SYNONYMS, *ADJECTIVES) if w != word], answer, 2)
-    return Draw({"word": word}, answer, options(rng, answer, wrong))
+    """Two words that mean the same, or that are opposites."""
+    yes = coin(rng)
+    pairs = tuple((SYNONYMS if yes else WORLD.antonym).items())
+    first, second = rng.sample(rng.choice(pairs), 2)
+    return Draw({"x": first, "y": second}, "yes" if yes else "no", ("yes", "no"))
 
 
 def _kind_of(rng: random.Random) -> Draw:
     word = rng.choice(WORDS)
     answer = WORLD.hypernym[word]
-    return Draw({"word": word}, answer, options(rng, answer, others(rng, KINDS, answer, 2)))
+    slots = {"word": word, "thing": a(word)}
+    return Draw(slots, answer, options(rng, answer, others(rng, KINDS, answer, 2)))
 
 
 def _is_a_kind(rng: random.Random) -> Draw:
@@ -65,16 +78,7 @@ def _same_kind(rng: random.Random) -> Draw:
     same = coin(rng)
     pool = CATEGORIES[kind] if same else CATEGORIES[others(rng, KINDS, kind, 1)[0]]
     second = others(rng, pool, first, 1)[0]
-    return Draw({"x": first, "y": second}, "yes" if same else "no", ("yes", "no"))
-
-
-def _kind_list(rng: random.Random) -> Draw:
-    """Several answers in one: which of four things are of a kind?"""
-    kind = rng.choice(KINDS)
-    yes = [coin(rng) for _ in range(4)]
-    words = [rng.choice(CATEGORIES[kind if y else others(rng, KINDS, kind, 1)[0]]) for y in yes]
-    slots = {"words": ", ".join(words), "kind": f"{article(kind)} {kind}"}
-    return Draw(slots, " ".join("yes" if y else "no" for y in yes))
+    return Draw({"x": a(first), "y": a(second)}, "yes" if same else "no", ("yes", "no"))
 
 
 def _things(rng: random.Random, count: int) -> list[str]:
@@ -87,12 +91,12 @@ def _lists(rng: random.Random) -> Draw:
     words = _things(rng, rng.choice((2, 3, 4)))
     order, answer = rng.choice(
         (
-            ("Say them with and", join(words)),
-            ("Say them backwards", ", ".join(reversed(words))),
-            ("Count them", ("two", "three", "four")[len(words) - 2]),
-            ("Which one is the first", words[0]),
-            ("Which one is the second", words[1]),
-            ("Which one is the last", words[-1]),
+            ("Say them with and.", join(words)),
+            ("Say them backwards.", ", ".join(reversed(words))),
+            ("Count them.", ("two", "three", "four")[len(words) - 2]),
+            ("Which one is the first?", words[0]),
+            ("Which one is the second?", words[1]),
+            ("Which one is the last?", words[-1]),
         )
     )
     return Draw({"words": ", ".join(words), "order": order}, answer)
@@ -134,18 +138,6 @@ def _sense_match(rng: random.Random) -> Draw:
     return Draw({"word": word, "use": first}, like, options(rng, like, [other]))
 
 
-def _sense_list(rng: random.Random) -> Draw:
-    """Several answers in one: in which of three sentences has a word a given sense?"""
-    word, asked = rng.choice(tuple(SENSES)), rng.randrange(2)
-    senses = tuple(rng.randrange(2) for _ in range(3))
-    slots = {
-        "word": word,
-        "gloss": SENSES[word][asked][0],
-        "uses": " ".join(_uses(rng, word, senses)),
-    }
-    return Draw(slots, " ".join("yes" if sense == asked else "no" for sense in senses))
-
-
 def _sense_both(rng: random.Random) -> Draw:
     """Whether a word has a given sense in both of two sentences."""
     word, sense = rng.choice(tuple(SENSES)), rng.randrange(2)
@@ -170,31 +162,27 @@ def _sense_glosses(rng: random.Random) -> Draw:
 
 TASKS = (
     form(
-        "opposite", "knows opposites", _opposite,
-        "Say the opposite of {word}.", 'What is not "{word}" is',
-        "Question: {word} is the opposite of which word? Answer:",
+        "meaning", "knows synonyms and opposites; copies a choice", _meaning,
+        'Choose a word that means {relation} "{word}": {either}.',
+        "What is {relation} {word}? Options: {listed}.",
+        "Which of these words is {relation} {word}? {lettered}",
     ),
     form(
-        "same_meaning", "knows synonyms; copies a choice", _same_meaning,
-        'Choose a word that means "{word}": {either}.',
-        "Another word for {word}? Options: {listed}.",
-        "Word: {word}. Which of these can stand for it? {lettered}",
+        "same_meaning", "tells synonyms from opposites", _same_meaning,
+        "Are {x} and {y} the same?", 'Can "{x}" stand for "{y}"? yes or no?',
+        say("The words {x} and {y}: {either}?", yes="the same", no="opposite"),
+        say("Claim: what is {x} is {y}. {either}?", yes="true", no="false"),
     ),
     form(
         "kind_of", "knows the kind of a thing; copies a choice", _kind_of,
-        "What is {word}: {either}?", "Word: {word}. Class: {either}?",
-        "Choose the kind of thing for {word}. {lettered}",
+        "What is {thing}: {either}?", "Word: {word}. Class: {either}?",
+        "Choose the kind of {thing}. {lettered}",
     ),
     form(
         "is_a_kind", "answers yes, no, true or false about kinds", _is_a_kind,
         "Is {word} {kind}?", "Question: is {word} {kind}? yes or no? Answer:",
         say("Claim: {claim} {either}?", yes="true", no="false"),
         say("{claim} Right or wrong?", yes="right", no="wrong"),
-    ),
-    form(
-        "kind_list", "answers yes or no for thing after thing", _kind_list,
-        "Is it {kind}? Answer yes or no for each: {words}.",
-        "{words}. Say for each word if it is {kind}.",
     ),
     form(
         "odd_one_out", "compares kinds; copies a choice", _odd_one_out,
@@ -205,11 +193,11 @@ TASKS = (
         "same_kind", "compares two things: same or not", _same_kind,
         "Are {x} and {y} the same kind of thing?",
         say("{x}, {y}: the same kind or different kinds?", yes="the same", no="different"),
-        say("{x} and {y} are both of one kind. {either}?", yes="true", no="false"),
+        say("Think of {x} and {y}: both are of one kind. {either}?", yes="true", no="false"),
     ),
     form(
         "lists", "copies, turns round, counts and finds words of a list", _lists,
-        "A list: {words}. {order}.", "Here are some words: {words}. {order}.",
+        "A list: {words}. {order}", "Here are some words: {words}. {order}",
     ),
     form(
         "sense_choice", "chooses the sense of a word", _sense_choice,
@@ -220,11 +208,6 @@ TASKS = (
         "sense_check", "checks the sense of a word: yes or no", _sense_check,
         '{use} Is "{word}" {gloss} here?', "{use} Does {word} mean {gloss}? yes or no?",
         say("Text: {use} Claim: {word} is {gloss}. {either}?", yes="true", no="false"),
-    ),
-    form(
-        "sense_list", "checks the sense of a word in sentence after sentence", _sense_list,
-        'Is "{word}" {gloss}? Answer for each sentence: {uses}',
-        "{uses} Say for each sentence if {word} is {gloss}.",
     ),
     form(
         "sense_both", "checks one sense of a word in two sentences: yes or no", _sense_both,
