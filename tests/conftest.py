@@ -18,6 +18,12 @@ BUILT = {".": ("logs", ".snakemake", ".venv", ".git"), "results": "*/", "benchma
 CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info")
 
 
+# Processes that tests start find the library as the tests do.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT / "workflow"), os.environ.get("PYTHONPATH")])
+)
+
+
 def project_copy(folder: Path) -> Path:
     """Copy the project's sources, and nothing that was built, to the new folder `folder`."""
 

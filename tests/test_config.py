@@ -170,8 +170,8 @@ BAD = {
         ["training.expert.warmup is 20", "at most the 5 steps", "40k"],
     ),
     "override's warm-up": (
-        "training: {expert: {sizes: {900k: {warmup: 201}}}}",
-        ["training.expert.sizes.900k.warmup is 201", "at most the 200 steps"],
+        "training: {expert: {sizes: {900k: {warmup: 401}}}}",
+        ["training.expert.sizes.900k.warmup is 401", "at most the 400 steps"],
     ),
     "rows longer than the model's": (
         "models: {max_length: 32}",

@@ -15,7 +15,7 @@ import pytest
 from mergescale.tasks import micro
 from mergescale.tasks.micro import mixture as package
 from mergescale.tasks.micro.knowledge import THING_MOTIVES
-from mergescale.tasks.micro.mixture import FORMS, MIXTURE, mixture, page
+from mergescale.tasks.micro.mixture import FORMS, MIXTURE, WEIGHTS, mixture, page
 from mergescale.tasks.micro.mixture.reference import PAIRS
 from mergescale.tasks.task import split_of
 
@@ -83,11 +83,12 @@ def rows():
     return mixture(ROWS, 1)
 
 
-def test_mixture_is_broad_and_uniform(rows):
+def test_mixture_is_broad_and_follows_its_weights(rows):
     assert 36 <= len(MIXTURE) <= 44
     counts = Counter(name for name, _ in rows)
     assert set(counts) == set(MIXTURE)
-    assert max(counts.values()) - min(counts.values()) <= 1
+    total = sum(WEIGHTS.values())
+    assert all(abs(counts[n] - ROWS * weight / total) <= 1 for n, weight in WEIGHTS.items())
     kinds = Counter(task.kind for task in MIXTURE.values())
     assert min(kinds["rank"], kinds["generate"]) >= 10
     assert all(2 <= len(form.wordings) <= 4 for form in FORMS.values())

@@ -1,7 +1,7 @@
 """What is asked of a model: an `Example` is one prompt with its answer, a `Task` makes examples.
 
-Every source of tasks (the micro world, local files of real rows) yields these two types, and nothing
-downstream can tell the sources apart.
+Every source of tasks (the micro world, local files of real rows) yields these two types, and
+nothing downstream can tell the sources apart.
 """
 
 from __future__ import annotations

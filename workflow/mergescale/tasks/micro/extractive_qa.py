@@ -5,40 +5,48 @@ from __future__ import annotations
 import random
 
 from mergescale.tasks.micro.sampling import Content, make_task, pick_pair
-from mergescale.tasks.micro.world import WORLD, at, knowledge, lexicon, sentence
+from mergescale.tasks.micro.world import WORLD, a, at, knowledge, lexicon, sentence
 
 DEEDS = ("bought", "found", "lost", "sold", "painted", "washed")
 
 
-def _adversarial_qa(rng: random.Random, _: int) -> Content:
-    """Two sentences alike in all but the words; the question names a word of one of them.
+# How often telling two of a kind apart is needed. Small models find a thing of the right kind, but
+# seldom the one of two that belongs to a name: these rows leave room for the bigger models.
+TWO_OF_A_KIND = 0.3
 
-    What is asked stands right beside that word ("Anna washed a red kite in the park"), as a small
-    model can find it; the other sentence has an answer of the same kind.
-    """
+
+def _adversarial_qa(rng: random.Random, _: int) -> Content:
+    """Two sentences alike; the question names a word of one of them, the other one misleads."""
     people = pick_pair(rng, WORLD.names())
     things, deeds = rng.sample(lexicon.THINGS, 2), rng.sample(DEEDS, 2)
     colours, spots = rng.sample(lexicon.COLOURS, 2), rng.sample(lexicon.SPOTS, 2)
-    passage = " ".join(
-        f"{person} {deed} a {colour} {thing} {at(spot)}."
+    question, answer = rng.choice(
+        (
+            (f"Who {deeds[0]} something?", people[0]),
+            (f"Which colour was the {things[0]}?", colours[0]),
+            (f"Where was the {things[0]}?", at(spots[0])),
+        )
+    )
+    told = [
+        f"{person} {deed} a {colour} {thing} {at(spot)}"
         for person, deed, colour, thing, spot in zip(
             people, deeds, colours, things, spots, strict=True
         )
-    )
-    which = rng.randrange(2)
-    question, answer = rng.choice(
-        (
-            (f"Who {deeds[which]} something?", people[which]),
-            (f"Which colour was the {things[which]}?", colours[which]),
-            (f"Where was the {things[which]}?", at(spots[which])),
-        )
-    )
+    ]
+    if rng.random() >= TWO_OF_A_KIND:  # the other sentence has no answer of the kind asked for
+        told[1] = {
+            people[0]: f"the {things[1]} was {colours[1]}",
+            colours[0]: f"{people[1]} {deeds[1]} {a(things[1])} {at(spots[1])}",
+            at(spots[0]): f"{people[1]} {deeds[1]} a {colours[1]} {things[1]}",
+        }[answer]
+    rng.shuffle(told)
+    passage = " ".join(sentence(t) for t in told)
     slots = {"passage": passage, "question": question}
     return Content(f"{passage} {question}", slots, answer)
 
 
 def _ropes(rng: random.Random, which: int) -> Content:
-    """A rule, two cases that differ in what the rule speaks of, and whose outcome it is."""
+    """A rule, two cases that differ in what the rule speaks of: which one has this outcome?"""
     rule, thing, *conditions, case, one, two = rng.choice(knowledge.RULES)
     people = pick_pair(rng, WORLD.names())
     cases = [
@@ -47,9 +55,13 @@ def _ropes(rng: random.Random, which: int) -> Content:
     ]
     rng.shuffle(cases)
     situation = " ".join(cases)
-    question = f"Whose {thing} is {(one, two)[which]}?"
+    outcome = (one, two)[which]
+    if rng.random() < TWO_OF_A_KIND:
+        question, answer = f"Whose {thing} is {outcome}?", people[which]
+    else:
+        question, answer = f"Which {thing} is {outcome}?", f"the {thing} {conditions[which]}"
     slots = {"rule": sentence(rule), "situation": situation, "question": question}
-    return Content(f"{situation} {question}", slots, people[which])
+    return Content(f"{situation} {question}", slots, answer)
 
 
 ADVERSARIAL_QA = make_task(

@@ -32,7 +32,8 @@ WEIGHTS: dict[str, int] = {
 def mixture(rows: int, seed: int, *, validation: bool = False) -> list[tuple[str, Example]]:
     """Draw `rows` examples in random order, with the names of their tasks.
 
-    A task has rows in proportion to its weight in `WEIGHTS`. Ids are unique over all tasks. The same `rows` and `seed` give the same list.
+    A task has rows in proportion to its weight in `WEIGHTS`. Ids are unique over all tasks. The
+    same `rows` and `seed` give the same list.
     """
     split = "validation" if validation else "train"
     ends = list(accumulate(WEIGHTS.values()))
@@ -58,7 +59,8 @@ def page() -> str:
     for made, example in showcase():
         lines += [
             f"### {made.task.name}",
-            f"Trains: {made.skill}. {len(made.wordings)} wordings.",
+            f"Trains: {made.skill}. {len(made.wordings)} wordings,"
+            f" weight {WEIGHTS[made.task.name]}.",
             f"> {example.input}<br>\n> **{example.target}**",
         ]
     return "\n\n".join(lines) + "\n"
@@ -66,13 +68,13 @@ def page() -> str:
 
 _HEAD = """# The instruction mixture of the micro world
 
-Instruction-tuned bases are trained on {count} small tasks, in equal shares, in the manner of
-FLAN. None of them is one of the 23 evaluation tasks, none shares a template with them, and no
-content that evaluation tests or validates on occurs in them. They exercise the same skills in
-other words and forms: finding and checking what a text says, choosing among options, saying yes,
-no or maybe, knowing causes, steps, kinds and senses.
+Instruction-tuned bases are trained on {count} small tasks in the manner of FLAN. None of them is
+one of the 23 evaluation tasks, none shares a template with them, and no content that evaluation
+tests or validates on occurs in them. They exercise the same skills in other words and forms:
+finding and checking what a text says, choosing among options, saying yes, no or maybe, knowing
+causes, steps, kinds and senses. Tasks that small models are slow to learn have larger shares.
 
 This page is written by `mergescale.tasks.micro.mixture.page()`, and a test keeps it in step. Each
 task is shown with its first training example."""
 
-__all__ = ["FORMS", "MIXTURE", "mixture", "page", "showcase"]
+__all__ = ["FORMS", "MIXTURE", "WEIGHTS", "mixture", "page", "showcase"]

@@ -145,7 +145,7 @@ TASKS = (
         "{text} So is it true to say that {claim}?",
         say("If so, {claim}: {either}? {text}", yes="true", no="false"),
         say("{text} {said} Right or wrong?", yes="right", no="wrong"),
-        "Text: {text} Question: can we say that {claim}? yes or no?",
+        "Text: {text} Question: can we say that {claim}?",
     ),
     form(
         "agree", "finds claims that cannot both be true", _agree,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from mergescale.tasks.micro.knowledge import MOTIVES, THING_MOTIVES
-from mergescale.tasks.micro.lexicon import PLACES
+from mergescale.tasks.micro.lexicon import PLACES, THINGS
 from mergescale.tasks.micro.mixture.form import Draw, coin, form, options, say
 from mergescale.tasks.micro.mixture.scenes import person, sentence
 from mergescale.tasks.micro.world import WORLD, plural
@@ -41,6 +41,7 @@ PAIRS = (
 HERD = ("dog", "horse", "hen", "duck", "goat", "cow", "rabbit", "owl")
 _LOOKS = ("big", "small", "old", "wet", "white", "black", "hungry", "tired")
 _FIRST = ("visited", "called", "helped", "knows", "saw", "asked")
+_KEPT = ("had", "found", "washed", "wanted", "carried")
 _THEN = ("laughed", "was tired", "went home", "was late", "felt happy", "ate some bread")
 
 
@@ -97,8 +98,12 @@ def _by_sense(rng: random.Random) -> tuple[str, str, str, str, str]:
     return text, "it", f"was {traits[meant]}", f"the {pair[meant]}", f"the {pair[1 - meant]}"
 
 
+# Agreement is what small models learn first, the sense of a text last.
+_WAYS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
+
+
 def _pronoun(rng: random.Random) -> tuple[str, str, str, str, str]:
-    return rng.choice((_by_gender, _by_number, _by_sense, _by_sense))(rng)
+    return rng.choice(_WAYS)(rng)
 
 
 def _pronoun_choice(rng: random.Random) -> Draw:
@@ -114,8 +119,15 @@ def _pronoun_check(rng: random.Random) -> Draw:
 
 
 def _motive(rng: random.Random) -> tuple[str, str, str, str]:
-    """What a woman and a man did, a trait, the one who has it and the other one."""
+    """What a woman and a man did, a trait, the one who has it and the other one.
+
+    The sense of the deed tells who it is, or "her" and "his" do.
+    """
     names = _woman_and_man(rng)
+    if coin(rng):
+        who, other = rng.sample(names, 2)
+        trait = f"{rng.choice(_KEPT)} {WORLD.people[who].his} {rng.choice(THINGS)}"
+        return f"{names[0]} {rng.choice(_FIRST)} {names[1]}", trait, who, other
     deed, *traits = rng.choice(MOTIVES)
     which = rng.randrange(2)
     return deed.format(a=names[0], b=names[1]), traits[which], names[which], names[1 - which]
