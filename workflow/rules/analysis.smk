@@ -43,7 +43,7 @@ rule tables:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("analysis"),
+        code=code_digest("tables"),
         script=f"{SCRIPTS}/tables.py",
         sizes=",".join(SIZES),
         methods=",".join(METHODS),

@@ -39,7 +39,7 @@ rule merge_scores:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     params:
-        code=[code_digest("evaluation", "sweep"), *map(method_digest, METHODS)],
+        code=[code_digest("evaluation", "scoring", "sweep"), *map(method_digest, METHODS)],
         base=lambda w, input: Path(input.base).parent,
         experts=expert_arguments(constituents),
         categories=lambda w: category_arguments(constituents(w)),

@@ -22,7 +22,9 @@ rule study_record:
                 "held-out categories": list(HELD_OUT),
                 "experts merged": config["draws"]["counts"],
                 "draws of each count": len(config["draws"]["seeds"]),
-                "methods": {name: flags(study.method_settings(config, name)) for name in METHODS},
+                "methods": [
+                    {"method": name, **study.method_settings(config, name)} for name in METHODS
+                ],
                 "evaluation": config["evaluation"],
             }
         ),

@@ -25,7 +25,7 @@ rule reference_scores:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     params:
-        code=code_digest("evaluation"),
+        code=code_digest("evaluation", "scoring"),
         models=lambda w: f"results/{w.study}/models/{w.size}/{w.base}",
         experts=expert_arguments(HELD_IN),
         categories=category_arguments(HELD_IN),

@@ -22,11 +22,20 @@ STAGES: dict[str, tuple[str, ...]] = {
     "merging": ("merging", "stages/merge_scores.py"),
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
+    # How scores become records; kept evaluations do not depend on it.
+    "scoring": ("stages/scoring.py", "stages/reference_scores.py"),
     "draws": ("stages/draws.py",),
     "collecting": ("stages/collect.py",),
     "analysis": ("analysis",),
-    "figures": ("figures", "analysis/records.py", "analysis/labels.py", "analysis/files.py"),
-    "report": ("report", "analysis"),
+    "tables": ("analysis", "../scripts/tables.py"),
+    "figures": (
+        "figures",
+        "analysis/records.py",
+        "analysis/labels.py",
+        "analysis/files.py",
+        "../scripts/figure.py",
+    ),
+    "report": ("report", "analysis", "../scripts/report.py"),
 }
 
 
