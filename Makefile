@@ -43,7 +43,7 @@ help:  ## this list
 figures: $(runtime)  ## every figure and table of the study
 	$(snakemake) $(ARGS) $(study)
 
-smoke: $(runtime)  ## the smoke study: the same rules, minutes instead of a quarter of an hour
+smoke: $(runtime)  ## the smoke study: the same rules, minutes instead of half an hour
 	$(snakemake) $(ARGS) --configfile config/smoke.yaml
 
 report: $(runtime)  ## the study's report, one HTML file
