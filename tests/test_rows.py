@@ -320,6 +320,7 @@ def test_the_command_line_writes_task_files(tmp_path, monkeypatch):
     assert not (tmp_path / "home").exists()
 
 
+@needs_rows
 def test_the_real_rows_study_is_a_valid_configuration():
     config = study_config.load(ROOT / "config" / "config.yaml", OVERLAY)
     assert config["study"] == "real_rows"
