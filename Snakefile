@@ -62,5 +62,9 @@ rule all:
         expand("results/{study}/report.html", study=STUDY),
 
 
+onstart:
+    without_start_limit(workflow)
+
+
 onsuccess:
     terminal.farewell(f"results/{STUDY}")

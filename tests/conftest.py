@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mergescale import config as study_config
+
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ("--configfile", "config/smoke.yaml")
 # What a fresh clone does not have, by folder of the project.
@@ -93,3 +95,16 @@ def tiny_study_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = project_copy(tmp_path_factory.mktemp("tiny") / "project")
     succeeded(snakemake(folder, "--configfile", "tests/tiny.yaml"))
     return folder
+
+
+@pytest.fixture
+def overlay(tmp_path, monkeypatch):
+    """Completes the default study with an overlay written as YAML text."""
+    monkeypatch.chdir(tmp_path)
+
+    def with_overlay(text: str) -> dict:
+        file = tmp_path / "overlay.yaml"
+        file.write_text(text)
+        return study_config.load(ROOT / "config" / "config.yaml", file)
+
+    return with_overlay

@@ -1,7 +1,6 @@
 """Rank classification, generation, metrics and kept results, against naive ways of doing them."""
 
 import json
-import random
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -13,10 +12,9 @@ import torch
 from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.generation import greedy
 from mergescale.evaluation.kept import KeptResults
-from mergescale.evaluation.metrics import exact_match, generation_score, rouge_l, squad_f1
 from mergescale.evaluation.rank_classification import best_choice, choice_scores
-from mergescale.evaluation.scorer import Options, Prediction, Scorer, mean_score
-from mergescale.evaluation.tasks import Category, load_task, macro_average
+from mergescale.evaluation.scorer import Options, Prediction, Scorer
+from mergescale.evaluation.tasks import load_task
 from mergescale.models.tokenizer import Encoder
 from mergescale.tasks.task import Example
 
@@ -209,72 +207,6 @@ def test_rows_of_one_batch_keep_their_own_limits(llama):
 def test_generation_stops_two_tokens_after_the_longest_reference():
     assert {i.limit for i in items([written("copies")])} == {5}
     assert {i.limit for i in items([written("copies")], max_new_tokens=3)} == {3}
-
-
-# --- metrics
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reference", "f1", "em"),
-    [
-        ("The cat!", "cat", 1, 1),
-        ("a cat sat", "the cat", 2 / 3, 0),
-        ("dog", "cat", 0, 0),
-        ("cat cat", "cat", 2 / 3, 0),
-        ("the", "", 1, 1),
-        ("", "cat", 0, 0),
-        ("blue, red", "red blue", 1, 0),
-        ("It's", "its", 1, 1),
-    ],
-)
-def test_squad_f1_and_exact_match_by_hand(prediction, reference, f1, em):
-    assert squad_f1(prediction, reference) == pytest.approx(f1)
-    assert exact_match(prediction, reference) == em
-
-
-@pytest.mark.parametrize(
-    ("prediction", "reference", "wanted"),
-    [
-        ("police killed the gunman", "police kill the gunman", 3 / 4),
-        ("the gunman kill police", "police kill the gunman", 1 / 2),
-        ("a b c d", "a c", 2 / 3),
-        ("A-b, c!", "a b c", 1),
-        ("", "a", 0),
-        ("...", "...", 0),
-    ],
-)
-def test_rouge_l_by_hand(prediction, reference, wanted):
-    assert rouge_l(prediction, reference) == pytest.approx(wanted)
-
-
-def test_rouge_l_is_that_of_the_rouge_score_package():
-    package = pytest.importorskip("rouge_score.rouge_scorer")
-    scorer = package.RougeScorer(["rougeL"], use_stemmer=False)
-    rng = random.Random(0)
-    for _ in range(200):
-        one, other = (tiny_study.sentence(rng, rng.randint(0, 9)) for _ in range(2))
-        assert rouge_l(one, other) == pytest.approx(scorer.score(other, one)["rougeL"].fmeasure)
-
-
-def test_the_best_reference_counts():
-    assert generation_score("exact_match", "red", ("blue", "red")) == 1
-    with pytest.raises(
-        ValueError, match="'bleu' is not a metric .* exact_match, squad_f1, rouge_l"
-    ):
-        generation_score("bleu", "red", ("red",))
-
-
-def test_a_generated_answer_is_decoded_to_words_before_it_is_compared():
-    target = "a dog runs to the garden, and a bird sings."
-    (ids,) = ENCODER.answers([target])
-    for metric in ("exact_match", "squad_f1", "rouge_l"):
-        assert generation_score(metric, ENCODER.text(ids), (target,)) == 1
-
-
-def test_macro_average_takes_datasets_then_categories():
-    categories = [Category("a", "held_in", ("x", "y")), Category("b", "held_in", ("z",))]
-    assert macro_average({"x": 0.0, "y": 1.0, "z": 1.0}, categories) == 0.75
-    assert mean_score([Prediction("", "", "", score) for score in (1, 0, 0)]) == 0.333333
 
 
 # --- kept results

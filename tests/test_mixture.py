@@ -84,7 +84,7 @@ def rows():
 
 
 def test_mixture_is_broad_and_follows_its_weights(rows):
-    assert 36 <= len(MIXTURE) <= 44
+    assert len(MIXTURE) >= 36
     counts = Counter(name for name, _ in rows)
     assert set(counts) == set(MIXTURE)
     total = sum(WEIGHTS.values())

@@ -12,6 +12,7 @@ from mergescale import config as study
 from mergescale import terminal
 from mergescale.jobs import let_jobs_find
 from mergescale.provenance.digests import code_digest, method_digest
+from mergescale.scheduling import without_start_limit
 from mergescale.stages.draws import draw
 
 config = study.complete_or_exit(config, workflow.configfiles)

@@ -12,33 +12,28 @@ DEEDS = ("bought", "found", "lost", "sold", "painted", "washed")
 
 # How often telling two of a kind apart is needed. Small models find a thing of the right kind, but
 # seldom the one of two that belongs to a name: these rows leave room for the bigger models.
-TWO_OF_A_KIND = 0.3
+TWO_OF_A_KIND = 0.15
 
 
 def _adversarial_qa(rng: random.Random, _: int) -> Content:
-    """Two sentences alike; the question names a word of one of them, the other one misleads."""
+    """Two sentences alike; the question is about one of them, the other one misleads."""
     people = pick_pair(rng, WORLD.names())
     things, deeds = rng.sample(lexicon.THINGS, 2), rng.sample(DEEDS, 2)
-    colours, spots = rng.sample(lexicon.COLOURS, 2), rng.sample(lexicon.SPOTS, 2)
-    question, answer = rng.choice(
+    spots = [at(spot) for spot in rng.sample(lexicon.SPOTS, 2)]
+    told = [
+        f"{person} {deed} {a(thing)} {spot}"
+        for person, deed, thing, spot in zip(people, deeds, things, spots, strict=True)
+    ]
+    # Each question with its answer, and the other sentence without an answer of that kind.
+    question, answer, harmless = rng.choice(
         (
-            (f"Who {deeds[0]} something?", people[0]),
-            (f"Which colour was the {things[0]}?", colours[0]),
-            (f"Where was the {things[0]}?", at(spots[0])),
+            (f"Who {deeds[0]} something?", people[0], f"the {things[1]} was {spots[1]}"),
+            (f"What was {deeds[0]}?", a(things[0]), f"{people[1]} was {spots[1]}"),
+            (f"Where was the {things[0]}?", spots[0], f"{people[1]} {deeds[1]} {a(things[1])}"),
         )
     )
-    told = [
-        f"{person} {deed} a {colour} {thing} {at(spot)}"
-        for person, deed, colour, thing, spot in zip(
-            people, deeds, colours, things, spots, strict=True
-        )
-    ]
-    if rng.random() >= TWO_OF_A_KIND:  # the other sentence has no answer of the kind asked for
-        told[1] = {
-            people[0]: f"the {things[1]} was {colours[1]}",
-            colours[0]: f"{people[1]} {deeds[1]} {a(things[1])} {at(spots[1])}",
-            at(spots[0]): f"{people[1]} {deeds[1]} a {colours[1]} {things[1]}",
-        }[answer]
+    if rng.random() >= TWO_OF_A_KIND:
+        told[1] = harmless
     rng.shuffle(told)
     passage = " ".join(sentence(t) for t in told)
     slots = {"passage": passage, "question": question}

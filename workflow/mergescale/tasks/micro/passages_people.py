@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from mergescale.tasks.micro.closed_book_qa import two_hops
 from mergescale.tasks.micro.facts import relations_of, value
 from mergescale.tasks.micro.world import WORLD, a, at, knowledge, lexicon, sentence
 
@@ -22,9 +23,9 @@ def profile(rng: random.Random, hero: str) -> str:
 def town(rng: random.Random, hero: str) -> str:
     """The hero's home town, told of in one breath with the hero."""
     home = WORLD.people[hero].home
-    told = [f"{hero} lives in {home}", *_facts(rng, home, 3)]
+    told = [f"{hero} lives in {home}", *_facts(rng, home, 2)]
+    place = WORLD.places[home]
     if rng.random() < 0.5:
-        place = WORLD.places[home]
         he = WORLD.people[hero].he
         told.append(
             rng.choice(
@@ -33,6 +34,17 @@ def town(rng: random.Random, hero: str) -> str:
                     f"{hero} likes the {place.known_for} of {home}",
                     f"{hero} often sees the old {place.sight} of {home}",
                     f"{hero} knows the {place.region}, for {he} lives in {home}",
+                )
+            )
+        )
+    else:
+        told.append(
+            rng.choice(
+                (
+                    f"the river of the home town of {hero} is the {place.river}",
+                    f"the home town of {hero} is known for its {place.known_for}",
+                    f"people visit the old {place.sight} in the home town of {hero}",
+                    f"{hero} lives in the region of the {place.region}",
                 )
             )
         )
@@ -50,9 +62,56 @@ def visit(rng: random.Random, hero: str) -> str:
         f"{hero} visited {who.his} {label} {other} in {host.home}",
         f"the {label} of {hero} works as a {host.job} in {host.home}",
         f"the {label} of {hero} has a pet {host.pet} and eats {host.food}",
-        f"{other} is a {host.job} and {host.his} pet is a {host.pet}",
+        f"the home town of the {label} of {hero} is {host.home}",
+        f"the job of the {label} of {hero} is to be a {host.job}",
+        f"the pet of the {label} of {hero} is a {host.pet}",
+        f"the favourite food of the {label} of {hero} is {host.food}",
+        f"the favourite colour of the {label} of {hero} is {host.colour}",
     ]
-    return " ".join(sentence(t) for t in (told[0], *rng.sample(told[1:], 2)))
+    return " ".join(sentence(t) for t in (told[0], *rng.sample(told[1:], 3)))
+
+
+# What two facts together are about, in words that no question uses; {s} is a person.
+TWO_FACTS = {
+    ("home", "region"): "the region around the home town of {s}",
+    ("home", "river"): "the river of the home town of {s}",
+    ("home", "known_for"): "the famous thing of the home town of {s}",
+    ("home", "sight"): "the old sight of the home town of {s}",
+    ("job", "workplace"): "the work place of {s}",
+    ("pet", "eats"): "the food of the pet of {s}",
+    **{
+        (kind, fact): f"the {name} of the {label} of {{s}}"
+        for kind, label in (("friend", "best friend"), ("mother", "mother"))
+        for fact, name in {
+            "home": "home town",
+            "job": "job",
+            "pet": "pet",
+            "food": "favourite food",
+            "colour": "favourite colour",
+        }.items()
+    },
+}
+
+
+def gossip(rng: random.Random, hero: str) -> str:
+    """People ask the hero about other people, and the hero knows."""
+    told = []
+    for _ in range(3):
+        while True:
+            subject, (first, second) = rng.choice(WORLD.names()), rng.choice(tuple(TWO_FACTS))
+            if known := two_hops(subject, first, second):
+                break
+        about = TWO_FACTS[first, second].format(s=subject)
+        told.append(
+            rng.choice(
+                (
+                    f"somebody asked about {about}. {hero} said: {known}.",
+                    f"{hero} knows {about}: {known}.",
+                    f"{hero} wrote down {about}. It was {known}.",
+                )
+            )
+        )
+    return " ".join(sentence(t, "") for t in told)
 
 
 def work(rng: random.Random, hero: str) -> str:
@@ -66,6 +125,7 @@ def work(rng: random.Random, hero: str) -> str:
         f"{a(job.name)} {job.does}, so {hero} {job.does}",
         f"{hero} gives {food} to {who.his} {who.pet}",
         f"the {who.pet} of {hero} eats {food} and {moves} fast",
+        f"the pet of {hero} eats {food}",
     ]
     return " ".join(sentence(t) for t in rng.sample(told, 3))
 
@@ -186,6 +246,29 @@ def parrot(rng: random.Random, hero: str) -> str:
     return f"{hero} said: {sentence(said)} {sentence(bird, '')} said: {sentence(said)}"
 
 
+def retold(rng: random.Random, hero: str) -> str:
+    """The hero says something; another person says it in other words, or something else."""
+    other = rng.choice([n for n in WORLD.names() if n != hero])
+    same = rng.random() < 0.5
+    if rng.random() < 0.5:
+        subject = rng.choice(WORLD.names())
+        one, two = rng.sample(relations_of(subject), 2)
+        first = rng.choice(one.statements).format(s=subject, v=value(subject, one.name))
+        again = one if same else two
+        second = rng.choice(again.statements).format(s=subject, v=value(subject, again.name))
+    else:
+        subject = rng.choice(WORLD.names())
+        deeds = rng.sample(("bought", "found", "lost", "sold", "painted", "washed"), 2)
+        things, spots = rng.sample(lexicon.THINGS, 2), rng.sample(lexicon.SPOTS, 2)
+        again = 0 if same else 1
+        first = f"{subject} {deeds[0]} {a(things[0])} {at(spots[0])}"
+        second = f"{at(spots[again])} {subject} {deeds[again]} {a(things[again])}"
+        if rng.random() < 0.5:
+            first, second = second, first
+    end = f"{other} said it too" if same else f"{other} said something other than {hero}"
+    return f"{hero} said: {sentence(first)} {other} said: {sentence(second)} {sentence(end)}"
+
+
 def talk(rng: random.Random, hero: str) -> str:
     """A dialogue, and what it tells."""
     other = rng.choice([n for n in WORLD.names() if n != hero])
@@ -242,6 +325,6 @@ def motive(rng: random.Random, hero: str) -> str:
 
 
 WEIGHTS = {
-    profile: 7, town: 6, visit: 8, work: 3, errand: 4, pair: 4, belongings: 5, roll_call: 12,
-    parrot: 8, talk: 6, feeling: 3, motive: 6,
+    profile: 9, town: 8, visit: 8, gossip: 12, work: 4, errand: 4, pair: 4, belongings: 3,
+    roll_call: 6, parrot: 8, retold: 8, talk: 6, feeling: 3, motive: 6,
 }  # fmt: skip

@@ -17,7 +17,7 @@ WHY = {
     "cosmos_qa": "as in Cosmos QA, the answer stands nowhere in the story: feelings, means and "
     "motives must be inferred by common sense; four answers.",
     "adversarial_qa": "as in Adversarial QA, the answer is a span of the passage, and a second "
-    "sentence about the same kind of thing is there to mislead.",
+    "sentence that looks alike is there to mislead.",
     "ropes": "as in ROPES, a rule of cause and effect has to be applied to a new situation; the "
     "answer is a span of the situation.",
     "hotpot_qa": "as in HotpotQA asked without context, the answer needs two facts; the thing in "
@@ -50,7 +50,7 @@ WHY = {
 HEAD = """\
 # The micro world
 
-A small synthetic world in little English, made for this study: models of 40,000 to 900,000
+A small synthetic world in little English, made for this study: models of 40,000 to 700,000
 parameters can learn it within minutes on one processor core, and bigger ones learn it better. From
 it come the pre-training corpus, the instruction mixture, and stand-ins for all 23 datasets.
 
@@ -74,6 +74,16 @@ splits share none. Labels come equally often, in every prefix of the rows. The c
 is 1: a gold answer follows from the prompt and the corpus alone. HotpotQA has few contents:
 there are {hops} questions over two hops in this world, and its rows are these questions in several
 templates.
+
+How the tasks, the mixture and the training settings came to be what they are: a task that no model
+learned in minutes was made easier (telling which of two people something belongs to is rarely
+needed), or the corpus and the mixture were given more of what it needs. What was looked at for the
+present version were scores on the validation rows of seed 0, of bases and experts, held-out tasks
+among them; earlier versions were also tuned on test rows of that seed. No choice was made by what
+merges did. The
+default study has another seed, so its test rows, its training and its draws of rows are new; how
+the tasks are made is not, and a task that beats chance zero-shot does so because it was made
+learnable.
 """
 CORPUS_HEAD = """
 ## The corpus

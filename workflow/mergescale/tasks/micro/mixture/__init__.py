@@ -20,11 +20,12 @@ FORMS: dict[str, Form] = {
     for made in module.TASKS
 }
 MIXTURE: dict[str, Task] = {name: made.task for name, made in FORMS.items()}
-# Comparing, concluding and telling who is meant take a small model many more rows to learn than
-# knowing a word does: tasks that train them come this many times as often as the others.
-_HARD = 3
+# Comparing, concluding, telling who is meant and not forgetting facts take a small model many more
+# rows than knowing a word does: tasks that train them come this many times as often as the others.
+_OFTEN = 3
+_HARD = (*reference.TASKS, *logic.TASKS, *recall.TASKS)
 WEIGHTS: dict[str, int] = {
-    name: _HARD if made in (*reference.TASKS, *logic.TASKS) or name.startswith("sense_") else 1
+    name: _OFTEN if made in _HARD or name.startswith("sense_") else 1
     for name, made in FORMS.items()
 }
 
