@@ -57,3 +57,41 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.close()
+
+
+class ByteProgress:
+    """Bytes done of all, with bytes per second; use as a context manager."""
+
+    def __init__(self, total: int, label: str) -> None:
+        self.total, self.done = total, 0
+        self._written = time.monotonic()
+        self._started = self._written
+        self._bar = tqdm(
+            total=total,
+            desc=label,
+            unit="B",
+            unit_scale=True,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            mininterval=0.2,
+        )
+
+    def add(self, count: int) -> None:
+        """Say that `count` more bytes are done."""
+        self.done += count
+        self._bar.update(count)
+        now = time.monotonic()
+        if self._bar.disable and now - self._written >= _SECONDS_BETWEEN_LINES:
+            self._written = now
+            rate = self.done / (now - self._started)
+            print(
+                f"{self.done / 1e9:.2f}/{self.total / 1e9:.2f} GB at {rate / 1e6:,.0f} MB/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()

@@ -150,7 +150,11 @@ def _merged(chosen: argparse.Namespace) -> None:
     prepare_torch(chosen.threads, "cpu")
     timing.started()
     make_merged_model(
-        chosen.out, scores=chosen.scores, base=chosen.base, experts=by_name(chosen.experts)
+        chosen.out,
+        scores=chosen.scores,
+        base=chosen.base,
+        experts=by_name(chosen.experts),
+        threads=chosen.threads,
     )
 
 

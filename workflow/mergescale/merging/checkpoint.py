@@ -1,19 +1,20 @@
-"""Weights as Hugging Face folders: read them whole in fp32, write a merged folder atomically."""
+"""Weights as Hugging Face folders: their files, reading them whole, and what goes with them."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+OUTPUT_EMBEDDING = "lm_head.weight"
 # What of a base's folder a merge shares with it, beside the configuration.
 SHARED_FILES = (
     "generation_config.json",
@@ -70,92 +71,58 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
             weights |= load_file(path)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    index = Path(folder) / INDEX
-    named = _read_json(index)["weight_map"].keys() if index.is_file() else set()
-    if lost := sorted(named - weights.keys()):
-        raise ValueError(f"{folder}: tensor {lost[0]} is in {INDEX} but in no shard")
+    check_index(Path(folder), weights)
     weights = {
         name: weight.float() if weight.is_floating_point() else weight
         for name, weight in sorted(weights.items())
     }
-    return _without_tied_copy(weights, Path(folder))
-
-
-def _without_tied_copy(weights: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
-    """Drops an output embedding that repeats the input embedding, if the configuration ties them.
-
-    A copy that differs stays: it is a weight of its own, whatever the configuration says.
-    """
-    output = "lm_head.weight"
-    config = folder / "config.json"
-    if output not in weights or not config.is_file():
-        return weights
-    if _read_json(config).get("tie_word_embeddings"):
-        for name, weight in weights.items():
-            if name.endswith("embed_tokens.weight") and weight.equal(weights[output]):
-                return {name: weight for name, weight in weights.items() if name != output}
+    if is_tied_output(Path(folder), weights, lambda one, other: one.equal(other)):
+        del weights[OUTPUT_EMBEDDING]
     return weights
 
 
-def write_folder(
-    folder: str | Path,
-    weights: Mapping[str, Tensor],
-    base_folder: str | Path,
-    recipe: Mapping | None = None,
-    card: str | None = None,
-) -> None:
-    """Writes a complete Hugging Face folder, or nothing: it appears under its name when finished.
+def is_tied_output(
+    folder: Path, weights: Mapping[str, Any], equal: Callable[[Any, Any], bool]
+) -> bool:
+    """Whether lm_head.weight repeats the input embedding and the configuration ties the two.
 
-    weights: as of `read_weights`, written to model.safetensors in the same bytes each time.
-    Configuration and tokenizer are the base's. recipe: written to merge.json. card: README.md.
-    Raises FileExistsError if the folder exists and is not empty. What a killed write left behind
-    (a hidden sibling) is removed by the next one.
+    A copy that differs is a weight of its own, whatever the configuration says.
     """
-    from safetensors.torch import save_file
-
-    folder, base_folder = Path(folder), Path(base_folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists already: remove it to write it anew")
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        # Only one entry of metadata: the library writes several in no fixed order.
-        save_file(
-            {name: weight.contiguous() for name, weight in weights.items()},
-            partial / WEIGHTS,
-            metadata={"format": "pt"},
-        )
-        _write_config(base_folder / "config.json", partial / "config.json")
-        # The library makes files that only their owner may read; the others are as the user wants.
-        (partial / WEIGHTS).chmod((partial / "config.json").stat().st_mode)
-        for name in SHARED_FILES:
-            if (base_folder / name).is_file():
-                shutil.copyfile(base_folder / name, partial / name)
-        if recipe is not None:
-            _write_json(partial / "merge.json", recipe)
-        if card is not None:
-            (partial / "README.md").write_text(card, encoding="utf-8")
-        for path in (*partial.iterdir(), partial):
-            _sync(path)
-        os.replace(partial, folder)  # on top of an empty folder too
-        _sync(folder.parent)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    config = folder / "config.json"
+    if OUTPUT_EMBEDDING not in weights or not config.is_file():
+        return False
+    if not _read_json(config).get("tie_word_embeddings"):
+        return False
+    return any(
+        name.endswith("embed_tokens.weight") and equal(weight, weights[OUTPUT_EMBEDDING])
+        for name, weight in weights.items()
+    )
 
 
-def _write_config(source: Path, target: Path) -> None:
-    """Copies config.json; a 16-bit type becomes float32, in which a merge is written.
+def check_index(folder: Path, weights: Mapping[str, Any]) -> None:
+    """Raises ValueError for a tensor that the index names and no shard holds."""
+    index = folder / INDEX
+    named = _read_json(index)["weight_map"].keys() if index.is_file() else set()
+    if lost := sorted(named - weights.keys()):
+        raise ValueError(f"{folder}: tensor {lost[0]} is in {INDEX} but in no shard")
 
-    Otherwise transformers would round the merged weights to the type named there.
+
+def copy_companions(base: Path, target: Path, dtype: str) -> None:
+    """Copies what a merge shares with its base: configuration, tokenizer.
+
+    config.json gets the dtype in which the weights are written: otherwise transformers would round
+    them to the one named there.
     """
-    config = _read_json(source)
-    types = {key: "float32" for key in ("dtype", "torch_dtype") if config.get(key)}
+    config = _read_json(base / "config.json")
+    types = {key: dtype for key in ("dtype", "torch_dtype") if config.get(key)}
     if all(config[key] == value for key, value in types.items()):
-        shutil.copyfile(source, target)
+        shutil.copyfile(base / "config.json", target / "config.json")
     else:
-        _write_json(target, config | types)
+        text = json.dumps(config | types, indent=2, sort_keys=True) + "\n"
+        (target / "config.json").write_text(text, encoding="utf-8")
+    for name in SHARED_FILES:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, target / name)
 
 
 def _read_json(path: Path) -> dict:
@@ -165,11 +132,7 @@ def _read_json(path: Path) -> dict:
         raise ValueError(f"{path} is not readable JSON: {error}") from error
 
 
-def _write_json(path: Path, content: Mapping) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Asks the operating system to bring a file or a folder's entries to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

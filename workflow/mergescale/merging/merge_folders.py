@@ -1,17 +1,216 @@
-"""A merge from folders to a folder: the target made when a merged checkpoint is asked for."""
+"""Merges from folders to folders: opened, checked, streamed, recorded, and given their names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mergescale import __version__
-from mergescale.merging.apply import merge
-from mergescale.merging.checkpoint import read_weights, write_folder
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.recipe import Recipe, weights_digest
+from mergescale.merging.checkpoint import read_weights
+from mergescale.merging.journal import Journal, Tally
+from mergescale.merging.memory import working_memory
+from mergescale.merging.method import LAMBDA
+from mergescale.merging.model_card import model_card
+from mergescale.merging.output_folder import OutputFolder
+from mergescale.merging.reader import digest_name
+from mergescale.merging.source import Source
+from mergescale.merging.stream import Engine, Merge
 from mergescale.merging.task_vector import task_vector
+
+DEFAULT_MEMORY = 500_000_000
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished merge: its folder, its record (merge.json), and whether it was there before."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    found: bool
+
+
+def merge_models(
+    base: str | Path,
+    experts: Mapping[str, str | Path],
+    merges: Sequence[Merge],
+    *,
+    threads: int = 1,
+    memory_limit: int = DEFAULT_MEMORY,
+    device: str = "cpu",
+    kept: Path | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> list[Done]:
+    """Make several merges of one base and its experts in one pass over their files.
+
+    experts: {name: folder}. threads, device: see `Engine`. memory_limit: bytes of anonymous memory
+    of this process. kept: a folder for thresholds, which later merges of these experts use again.
+    progress: told of the bytes of every step.
+
+    A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
+    final name before it is whole, and nothing is left of one that fails. Raises ValueError with one
+    sentence for bad inputs, FileExistsError for a folder that holds something else, OSError where
+    it cannot be written.
+    """
+    import torch
+
+    threads_before = torch.get_num_threads()
+    with ExitStack() as open_sources:
+        sources = {
+            name: open_sources.enter_context(Source.open(folder, f"{name} ({folder})"))
+            for name, folder in sorted(experts.items())
+        }
+        ground = open_sources.enter_context(Source.open(base, f"the base ({base})"))
+        for name, source in sources.items():
+            if source.folder.resolve() == ground.folder.resolve():
+                raise ValueError(f"expert {name} is the base itself: {base}")
+        memory = working_memory(memory_limit, len(sources), threads)
+        engine = Engine(ground, sources, threads=threads, memory=memory, device=device)
+        done: dict[int, Done] = {}
+        for number, merge in enumerate(merges):
+            if found := _finished(merge, engine):
+                done[number] = found
+        todo = [merge for number, merge in enumerate(merges) if number not in done]
+        if todo:
+            torch.set_num_threads(1)  # the engine's own threads take the pieces
+            try:
+                made = iter(_stream(engine, todo, kept, progress))
+                done |= {n: next(made) for n in range(len(merges)) if n not in done}
+            finally:
+                torch.set_num_threads(threads_before)
+        return [done[number] for number in range(len(merges))]
+
+
+def _stream(
+    engine: Engine, merges: Sequence[Merge], kept: Path | None, progress: Callable[[int], None]
+) -> list[Done]:
+    plan = _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
+    outputs = [
+        OutputFolder(
+            merge.folder,
+            engine.base,
+            merge.dtype,
+            merge.shard_bytes,
+            tuple(merge.method.extras(merge.experts)) if merge.method.extras else (),
+        )
+        for merge in merges
+    ]
+    with _discarded_if_it_fails(outputs):
+        journal = Journal(outputs[0].partial / "journal.json", plan)
+        for output in outputs:
+            output.start(anew=journal.done == 0)
+        found = engine.statistics(merges, kept, progress)
+        tally = engine.run(merges, outputs, found, journal, progress)
+        records = [_record(engine, merges, number, tally) for number in range(len(merges))]
+        for output, merge, record in zip(outputs, merges, records, strict=True):
+            output.finish(record, model_card(merge, record))
+    return [
+        Done(output.folder, record, found=False)
+        for output, record in zip(outputs, records, strict=True)
+    ]
+
+
+@contextmanager
+def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        for output in outputs:  # what lies there is another process's
+            output.close()
+        raise
+    except KeyboardInterrupt:
+        for output in outputs:  # goes on next time
+            output.close()
+        raise
+    except BaseException:
+        for output in outputs:
+            output.discard()
+        raise
+
+
+def _plan(merge: Merge, engine: Engine) -> dict[str, Any]:
+    """Everything that decides a merge's bytes, with files known by name, size and time."""
+    source = Path(inspect.getfile(merge.method.reduce))
+    return {
+        "mergescale": __version__,
+        "method": merge.method.name,
+        "code": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "experts": list(merge.experts),
+        "settings": merge.settings,
+        "weights": {expert: merge.weights.get(expert, 1.0) for expert in merge.experts},
+        LAMBDA: merge.lam,
+        "seed": merge.seed,
+        "dtype": merge.dtype,
+        "shard_bytes": merge.shard_bytes,
+        "base": engine.base.fingerprint(),
+        "files": [
+            engine.experts[engine.names.index(expert)].fingerprint() for expert in merge.experts
+        ],
+    }
+
+
+def _finished(merge: Merge, engine: Engine) -> Done | None:
+    """A folder that is this merge already; FileExistsError for one that is something else."""
+    if not merge.folder.exists():
+        return None
+    if merge.folder.is_dir() and not any(merge.folder.iterdir()):
+        return None
+    try:
+        record = json.loads((merge.folder / "merge.json").read_text(encoding="utf-8"))
+        if record["plan"] == _digest(_plan(merge, engine)):
+            return Done(merge.folder, record, found=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise FileExistsError(
+        f"{merge.folder} exists already and is not this merge: remove it to write it anew"
+    )
+
+
+def _record(engine: Engine, merges: Sequence[Merge], number: int, tally: Tally) -> dict[str, Any]:
+    """merge.json: what was merged and how, from what, and what the output's dtype took away."""
+    merge = merges[number]
+    folders = [engine.base, *engine.experts]
+    digests = dict(zip(["", *engine.names], map(digest_name, tally.digests), strict=True))
+    moving = tally.moving[number]
+    return {
+        "mergescale": __version__,
+        "plan": _digest(_plan(merge, engine)),
+        "recipe": {
+            "method": merge.method.name,
+            "parameters": dict(merge.parameters),
+            LAMBDA: merge.lam,
+            "experts": {
+                expert: {
+                    "weight": merge.weights.get(expert, 1.0),
+                    **merge.own.get(expert, {}),
+                }
+                for expert in merge.experts
+            },
+            **({} if merge.seed is None else {"seed": merge.seed}),
+        },
+        "inputs": {
+            "base": {"folder": str(folders[0].folder), "digest": digests[""]},
+            **{
+                expert: {
+                    "folder": str(engine.experts[engine.names.index(expert)].folder),
+                    "digest": digests[expert],
+                }
+                for expert in merge.experts
+            },
+        },
+        "dtype": merge.dtype,
+        "lost_update": tally.lost[number] / moving if moving else 0.0,
+    }
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_task_vectors(base: Mapping, experts: Mapping[str, str | Path]) -> dict[str, dict]:
@@ -20,58 +219,3 @@ def read_task_vectors(base: Mapping, experts: Mapping[str, str | Path]) -> dict[
         name: task_vector(read_weights(folder), base, label=f"{name} ({folder})")
         for name, folder in sorted(experts.items())
     }
-
-
-def merge_folders(
-    base: str | Path,
-    experts: Mapping[str, str | Path],
-    out: str | Path,
-    method: str,
-    lam: float,
-    parameters: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-) -> Recipe:
-    """Merges {expert name: folder} over the folder `base` into the new folder `out`.
-
-    Returns the recipe, which `out` holds as merge.json. Nothing is written if anything is wrong
-    with the inputs (ValueError) or `out` exists (FileExistsError).
-    """
-    recipe = Recipe(
-        method=method,
-        base=weights_digest(base),
-        experts={name: weights_digest(folder) for name, folder in experts.items()},
-        lam=lam,
-        parameters=parameters or {},
-        seed=seed,
-    )
-    weights = read_weights(base)
-    tau = get_method(method).tau(
-        read_task_vectors(weights, experts), seed=recipe.seed, **recipe.parameters
-    )
-    content = {"digest": recipe.digest(), "mergescale": __version__, "recipe": recipe.as_dict()}
-    write_folder(out, merge(weights, tau, recipe.lam), base, content, model_card(recipe))
-    return recipe
-
-
-def model_card(recipe: Recipe) -> str:
-    """README.md of a merged folder: how it was made, from what."""
-    settings = {**recipe.parameters, "lambda": recipe.lam}
-    if recipe.seed is not None:
-        settings["seed"] = recipe.seed
-    lines = [
-        "---",
-        "library_name: transformers",
-        "tags: [merge, mergescale]",
-        "---",
-        f"# {get_method(recipe.method).title} of {', '.join(recipe.experts)}",
-        "",
-        "Merged by mergescale: W = W0 + lambda * tau, in float32. `merge.json` holds the recipe.",
-        "",
-        *(f"- {name}: {value}" for name, value in settings.items()),
-        "",
-        "| input | SHA-256 of its weights |",
-        "|---|---|",
-        f"| base | `{recipe.base}` |",
-        *(f"| {name} | `{digest}` |" for name, digest in recipe.experts.items()),
-    ]
-    return "\n".join(lines) + "\n"

@@ -6,9 +6,11 @@ Imports nothing heavy: the workflow reads these declarations each time it is par
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
+
+from mergescale.merging.statistics import Sum, Threshold
 
 LAMBDA = "lambda"
 
@@ -40,6 +42,10 @@ class Parameter:
         start = "above" if self.above_minimum else "from"
         return f"a number {start} {self.minimum} to {self.maximum}"
 
+    def with_default(self, *values: Any) -> Parameter:
+        """The same parameter with other default values."""
+        return replace(self, values=values)
+
     def canonical(self, value: Any) -> Any:
         """`value` as it enters a merge: a float of ten digits (0.1 * 3 becomes 0.3), or a choice.
 
@@ -58,18 +64,30 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Method:
-    """A merging method: W = W0 + lambda * tau with tau = combine(task_vectors, **parameters).
+    """A merging method: W = W0 + lambda * tau, where `reduce` says what tau is.
 
-    name: the file's name. title: the name in figures and tables. combine: the formula for tau,
-    from {expert: {tensor: W_i - W0}}; a stochastic one also takes `seed`. parameters: whatever
-    can be set, lambda among them.
+    name: the file's name. title: the name in figures and tables. parameters: whatever can be set,
+    lambda among them.
+
+    reduce: the formula. It gets a `Chunk` (some elements of one tensor, of every expert) and the
+    parameters by name, and returns tau there. It is called on pieces of any size, so it may look at
+    nothing beyond the chunk but the statistics that it asked for.
+    prepare: which statistics `reduce` needs, {name: `Threshold` or `Sum`}; it gets the parameters
+    of one expert. Thresholds arrive as `chunk.of_experts(name)`, one for each expert, sums as
+    `chunk.of_tensor(name)`.
+    experts: how many experts it takes at least and at most.
+    extras: further outputs beside tau: names of boolean masks, of the shape of each tensor, which
+    `reduce` returns in a mapping after tau; from the names of the experts.
     """
 
     name: str
     title: str
-    combine: Callable[..., dict[str, Any]]
+    reduce: Callable[..., Any]
     parameters: tuple[Parameter, ...]
+    prepare: Callable[..., dict[str, Threshold | Sum]] | None = None
     stochastic: bool = False
+    experts: tuple[int, int | None] = (1, None)
+    extras: Callable[[Sequence[str]], list[str]] | None = None
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`; ValueError listing the known ones if there is none."""
@@ -130,19 +148,24 @@ class Method:
         self,
         task_vectors: Mapping[str, Mapping[str, Any]],
         seed: int | None = None,
+        base: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> dict[str, Any]:
-        """The merged task vector {tensor: Tensor}, of which lambda times is added to the base.
+        """The merged task vector of experts in memory: see `in_memory.merged_task_vector`."""
+        from mergescale.merging.in_memory import merged_task_vector
 
-        Expert and tensor names, not their order, decide the result. Raises ValueError for bad
-        parameters, for no expert, and for a stochastic method without a seed.
-        """
-        parameters = self.canonical(settings)
-        if self.stochastic:
-            if seed is None:
-                raise ValueError(f"{self.name} draws at random and needs a seed")
-            parameters["seed"] = seed
-        return self.combine(task_vectors, **parameters)
+        return merged_task_vector(self, task_vectors, base=base, seed=seed, **settings)
+
+    def statistics(self, settings: Mapping[str, Any]) -> dict[str, Threshold | Sum]:
+        """What `reduce` needs to know of an expert with these parameters before it starts."""
+        return self.prepare(**settings) if self.prepare else {}
+
+    def check_experts(self, number: int) -> None:
+        """Raises ValueError unless the method takes so many experts."""
+        least, most = self.experts
+        if number < least or (most is not None and number > most):
+            allowed = f"{least}" if least == most else f"{least} or more"
+            raise ValueError(f"{self.name} merges {allowed} experts, not {number}")
 
     def _values(self, parameter: Parameter, settings: Mapping[str, Any]) -> list[Any]:
         given = settings.get(parameter.name, parameter.values)
@@ -177,4 +200,22 @@ DENSITY = Parameter(
     minimum=0,
     maximum=1,
     above_minimum=True,
+)
+TRIM_SCOPE = Parameter(
+    "trim_scope",
+    "trim to the largest magnitudes of the whole model or of each tensor",
+    values=("model",),
+    choices=("model", "tensor"),
+)
+AGGREGATE = Parameter(
+    "aggregate",
+    "the mean of the entries that agree with the elected sign, or their sum",
+    values=("mean",),
+    choices=("mean", "sum"),
+)
+ROUNDING = Parameter(
+    "rounding",
+    "how the share `density` becomes a number of entries",
+    values=("up",),
+    choices=("up", "down"),
 )

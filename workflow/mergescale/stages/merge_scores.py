@@ -68,7 +68,7 @@ def score_merges(
     total = sum(len(grid) + 1 if len(grid) > 1 else 1 for grid in points.values())
     with Progress(total, label) as progress:
         for name, grid in points.items():
-            taus = _Taus(get_method(name), vectors, draw.seed)
+            taus = _Taus(get_method(name), vectors, base, draw.seed)
 
             def place(point: dict[str, Any], taus: _Taus = taus) -> None:
                 with timed("merging"):
@@ -140,12 +140,14 @@ def _selection_score(bench: Bench, found: dict[str, float]) -> float:
 class _Taus:
     """The merged task vectors of a method, one for each setting, computed when first needed."""
 
-    def __init__(self, method: Method, vectors: dict[str, dict], seed: int) -> None:
-        self._method, self._vectors, self._seed = method, vectors, seed
+    def __init__(self, method: Method, vectors: dict[str, dict], base: dict, seed: int) -> None:
+        self._method, self._vectors, self._base, self._seed = method, vectors, base, seed
         self._made: dict[tuple, dict] = {}
 
     def __getitem__(self, settings: dict[str, Any]) -> dict:
         key = tuple(sorted(settings.items()))
         if key not in self._made:
-            self._made[key] = self._method.tau(self._vectors, seed=self._seed, **settings)
+            self._made[key] = self._method.tau(
+                self._vectors, seed=self._seed, base=self._base, **settings
+            )
         return self._made[key]

@@ -6,12 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
-from mergescale.merging.merge_folders import merge_folders
+from mergescale.merging.merge_folders import merge_models
 from mergescale.merging.method import LAMBDA
+from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import weights_digest
+from mergescale.merging.stream import Merge
 
 
-def make_merged_model(out: Path, *, scores: Path, base: Path, experts: dict[str, Path]) -> None:
+def make_merged_model(
+    out: Path, *, scores: Path, base: Path, experts: dict[str, Path], threads: int = 1
+) -> None:
     """Merge again with the recorded parameters and write the folder `out`.
 
     Raises:
@@ -30,15 +34,16 @@ def make_merged_model(out: Path, *, scores: Path, base: Path, experts: dict[str,
     if (out / "merge.json").is_file():
         # A former merge is no result of anybody's work; anything else is not ours to remove.
         shutil.rmtree(out)
-    merge_folders(
-        base,
-        experts,
-        out,
-        recorded["method"],
-        recorded[LAMBDA],
-        recorded["parameters"],
-        recorded.get("seed"),
+    method = get_method(recorded["method"])
+    merge = Merge(
+        folder=out,
+        method=method,
+        experts=tuple(sorted(experts)),
+        lam=method.checked_lambda(recorded[LAMBDA]),
+        parameters=method.canonical(recorded["parameters"]),
+        seed=recorded.get("seed"),
     )
+    merge_models(base, experts, [merge], threads=threads)
 
 
 def _recipe(scores: Path) -> dict:

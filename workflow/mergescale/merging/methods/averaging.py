@@ -5,14 +5,11 @@ cancels out and nothing is swept.
 """
 
 from mergescale.merging.method import FIXED_LAMBDA, Method
-from mergescale.merging.task_vector import by_tensor
 
 
-def combine(task_vectors):
-    """tau = (1/N) sum_i tau_i"""
-    return {
-        tensor: sum(deltas.values()) / len(deltas) for tensor, deltas in by_tensor(task_vectors)
-    }
+def reduce(chunk):
+    """tau = sum_i w_i tau_i / sum_i w_i"""
+    return sum(chunk.weighted()) / sum(chunk.weights)
 
 
-METHOD = Method(name="averaging", title="Averaging", combine=combine, parameters=(FIXED_LAMBDA,))
+METHOD = Method(name="averaging", title="Averaging", reduce=reduce, parameters=(FIXED_LAMBDA,))

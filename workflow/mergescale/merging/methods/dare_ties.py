@@ -5,29 +5,21 @@ Drop each entry of a task vector with probability p = 1 - density and rescale th
 place of TIES' trim: at these densities a trim after it would remove nothing more.
 """
 
-from mergescale.merging.election import disjoint_mean
-from mergescale.merging.method import DENSITY, SWEPT_LAMBDA, Method
-from mergescale.merging.random_mask import drop_and_rescale
-from mergescale.merging.task_vector import by_tensor
+from mergescale.merging.election import elected
+from mergescale.merging.method import AGGREGATE, DENSITY, SWEPT_LAMBDA, Method
 
 
-def combine(task_vectors, density, seed):
-    """tau = disjoint_mean_i(m_i * tau_i / (1 - p)), m_i ~ Bernoulli(1 - p)"""
-    return {
-        tensor: disjoint_mean(
-            [
-                drop_and_rescale(delta, 1 - density, seed, expert, tensor)
-                for expert, delta in deltas.items()
-            ]
-        )
-        for tensor, deltas in by_tensor(task_vectors)
-    }
+def reduce(chunk, aggregate, **_):
+    """tau = disjoint_mean_i(w_i m_i * tau_i / (1 - p)), m_i ~ Bernoulli(1 - p)"""
+    from mergescale.merging.random_mask import dropped_and_rescaled
+
+    return elected(dropped_and_rescaled(chunk), chunk.weights, aggregate)
 
 
 METHOD = Method(
     name="dare_ties",
     title="Dare-TIES",
-    combine=combine,
-    parameters=(DENSITY, SWEPT_LAMBDA),
+    reduce=reduce,
+    parameters=(DENSITY, AGGREGATE, SWEPT_LAMBDA),
     stochastic=True,
 )

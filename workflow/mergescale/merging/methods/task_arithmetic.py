@@ -1,17 +1,13 @@
 """Task Arithmetic (Ilharco et al., 2023, "Editing models with task arithmetic")."""
 
 from mergescale.merging.method import SWEPT_LAMBDA, Method
-from mergescale.merging.task_vector import by_tensor
 
 
-def combine(task_vectors):
-    """tau = sum_i tau_i"""
-    return {tensor: sum(deltas.values()) for tensor, deltas in by_tensor(task_vectors)}
+def reduce(chunk):
+    """tau = sum_i w_i tau_i"""
+    return sum(chunk.weighted())
 
 
 METHOD = Method(
-    name="task_arithmetic",
-    title="Task Arithmetic",
-    combine=combine,
-    parameters=(SWEPT_LAMBDA,),
+    name="task_arithmetic", title="Task Arithmetic", reduce=reduce, parameters=(SWEPT_LAMBDA,)
 )

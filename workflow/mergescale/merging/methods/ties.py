@@ -4,29 +4,34 @@ Trim each task vector to its largest magnitudes, elect a sign for every paramete
 mean over the experts that agree with it.
 """
 
-from mergescale.merging.election import disjoint_mean
-from mergescale.merging.method import DENSITY, SWEPT_LAMBDA, Method, Parameter
-from mergescale.merging.task_vector import by_tensor
-from mergescale.merging.threshold import thresholds, trim
+from mergescale.merging.election import elected
+from mergescale.merging.method import AGGREGATE, DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method
+from mergescale.merging.statistics import Threshold
 
 
-def combine(task_vectors, density, trim_scope="model"):
-    """tau = disjoint_mean_i(trim(tau_i)); trim_scope: what the share `density` is taken of."""
-    limits = {name: thresholds(delta, density, trim_scope) for name, delta in task_vectors.items()}
-    return {
-        tensor: disjoint_mean(
-            [trim(delta, limits[expert][tensor]) for expert, delta in deltas.items()]
+def prepare(density, trim_scope, rounding, **_):
+    """The magnitude that an entry must have to be kept."""
+    return {"smallest kept": Threshold(density, trim_scope, rounding)}
+
+
+def reduce(chunk, aggregate, **_):
+    """tau = disjoint_mean_i(w_i trim(tau_i))"""
+    from mergescale.merging.chunk import times
+    from mergescale.merging.threshold import trim
+
+    kept = [
+        times(trim(delta, smallest), weight)
+        for delta, smallest, weight in zip(
+            chunk.deltas, chunk.of_experts("smallest kept"), chunk.weights, strict=True
         )
-        for tensor, deltas in by_tensor(task_vectors)
-    }
+    ]
+    return elected(kept, chunk.weights, aggregate)
 
 
-TRIM_SCOPE = Parameter(
-    "trim_scope",
-    "trim to the largest magnitudes of the whole model or of each tensor",
-    values=("model",),
-    choices=("model", "tensor"),
-)
 METHOD = Method(
-    name="ties", title="TIES", combine=combine, parameters=(DENSITY, TRIM_SCOPE, SWEPT_LAMBDA)
+    name="ties",
+    title="TIES",
+    prepare=prepare,
+    reduce=reduce,
+    parameters=(DENSITY, TRIM_SCOPE, ROUNDING, AGGREGATE, SWEPT_LAMBDA),
 )

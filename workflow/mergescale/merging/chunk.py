@@ -1,0 +1,70 @@
+"""What a method reduces: some elements of one tensor, of every expert at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mergescale.merging.random_mask import random_words, words_kept
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Chunk:
+    """Elements `start`, `start + 1`, ... (flat indices) of the tensor called `tensor`.
+
+    Attributes:
+        tensor: the tensor's name.
+        start: flat index of the first element.
+        experts: names, sorted: the order of everything that is one for each expert.
+        deltas: W_i - W0 of each expert, fp32, 1-D; not to be changed, since methods share them.
+        base: W0, fp32, 1-D; not to be changed.
+        weights: the factor of each expert; 1 unless the recipe says so.
+        settings: each expert's parameters: the recipe's, but for what it sets for one expert.
+        seed: of methods that draw at random.
+    """
+
+    tensor: str
+    start: int
+    experts: Sequence[str]
+    deltas: Sequence[Tensor]
+    base: Tensor
+    weights: Sequence[float]
+    settings: Sequence[Mapping[str, Any]] = ()
+    seed: int | None = None
+    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    sums: Mapping[str, Tensor] = field(default_factory=dict)
+    # Random words by (seed, expert): methods of one pass that draw alike draw once.
+    words: dict[tuple[int, str], Any] = field(default_factory=dict)
+
+    def of_experts(self, name: str) -> Sequence[float]:
+        """The thresholds that `prepare` asked for under this name."""
+        return self.thresholds[name]
+
+    def of_tensor(self, name: str) -> Tensor:
+        """The sum over this tensor that `prepare` asked for under this name; float64."""
+        return self.sums[name]
+
+    def weighted(self) -> list[Tensor]:
+        """The task vectors times the experts' weights."""
+        return [times(delta, w) for delta, w in zip(self.deltas, self.weights, strict=True)]
+
+    def kept_at_random(self, number: int, drop: float) -> Tensor:
+        """DARE's mask of the number-th expert: fp32 ones with probability 1 - drop, else zeros."""
+        import torch
+
+        expert = self.experts[number]
+        key = (self.seed, expert)
+        if key not in self.words:
+            stop = self.start + len(self.base)
+            self.words[key] = random_words(self.seed, expert, self.tensor, self.start, stop)
+        kept = torch.from_numpy(words_kept(self.words[key], drop))
+        return kept.to(self.base.device).to(self.base.dtype)
+
+
+def times(delta: Tensor, weight: float) -> Tensor:
+    """`delta * weight`, without the work where the weight is 1."""
+    return delta if weight == 1 else delta * weight

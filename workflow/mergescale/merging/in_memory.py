@@ -1,0 +1,97 @@
+"""Merging what is in memory: for models of which many merges are tried, as in the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mergescale.merging.chunk import Chunk
+from mergescale.merging.histogram import thresholds_of
+from mergescale.merging.method import Method
+from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.task_vector import by_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def merged_task_vector(
+    method: Method,
+    task_vectors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    base: Mapping[str, Tensor] | None = None,
+    seed: int | None = None,
+    weights: Mapping[str, float] | None = None,
+    **settings: Any,
+) -> dict[str, Tensor]:
+    """The merged task vector {tensor: Tensor}, of which lambda times is added to the base.
+
+    task_vectors: {expert: {tensor: fp32 Tensor}}. base: the base's weights, for methods that look
+    at them (SLERP); zeros otherwise. weights: factors of experts, 1 by default. Expert and tensor
+    names, not their order, decide the result. Raises ValueError for bad parameters, too few or too
+    many experts, and a stochastic method without a seed.
+    """
+    import torch
+
+    parameters = method.canonical(settings)
+    method.check_experts(len(task_vectors))
+    if method.stochastic and seed is None:
+        raise ValueError(f"{method.name} draws at random and needs a seed")
+    experts = sorted(task_vectors)
+    wanted = method.statistics(parameters)
+    thresholds = {
+        name: [_thresholds(task_vectors[expert], wish) for expert in experts]
+        for name, wish in wanted.items()
+        if isinstance(wish, Threshold)
+    }
+    tau = {}
+    for tensor, deltas in by_tensor(task_vectors):
+        parts = [deltas[expert].reshape(-1) for expert in experts]
+        chunk = Chunk(
+            tensor=tensor,
+            start=0,
+            experts=experts,
+            deltas=parts,
+            base=torch.zeros_like(parts[0]) if base is None else base[tensor].float().reshape(-1),
+            weights=[(weights or {}).get(expert, 1.0) for expert in experts],
+            settings=[parameters] * len(experts),
+            seed=seed,
+            thresholds={n: [of[tensor] for of in every] for n, every in thresholds.items()},
+        )
+        chunk.sums = {n: summed(wish, chunk) for n, wish in wanted.items() if isinstance(wish, Sum)}
+        made = method.reduce(chunk, **parameters)
+        tau[tensor] = (made[0] if isinstance(made, tuple) else made).view(deltas[experts[0]].shape)
+    return tau
+
+
+def _thresholds(task_vector: Mapping[str, Tensor], wish: Threshold) -> dict[str, float]:
+    """The threshold that holds in each tensor."""
+    shares = [(wish.density, wish.rounding)]
+    if wish.scope == "tensor":
+        return {name: thresholds_of([delta], shares)[0] for name, delta in task_vector.items()}
+    return dict.fromkeys(task_vector, thresholds_of(list(task_vector.values()), shares)[0])
+
+
+def summed(wish: Sum, chunk: Chunk, block: int = 1 << 16) -> Tensor:
+    """A sum over a chunk that begins at a block's beginning: blocks are added in order."""
+    total = None
+    for piece in blocks(chunk, block):
+        part = wish.of(piece)
+        total = part if total is None else total + part
+    return total
+
+
+def blocks(chunk: Chunk, block: int) -> Sequence[Chunk]:
+    """The chunk cut into blocks of so many elements."""
+    from dataclasses import replace
+
+    size = len(chunk.base)
+    return [
+        replace(
+            chunk,
+            start=chunk.start + at,
+            deltas=[delta[at : at + block] for delta in chunk.deltas],
+            base=chunk.base[at : at + block],
+        )
+        for at in range(0, size, block)
+    ]

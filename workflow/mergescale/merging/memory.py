@@ -1,0 +1,43 @@
+"""How much memory a merge may take: what is allowed, less what the process holds already."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+# Each thread's histograms of one expert: both levels, one density more than usual.
+_HISTOGRAM_BYTES = (1 << 15) * 8 + 3 * (1 << 16) * 8
+_HEADROOM = 48_000_000  # allocator, python objects, writing
+
+
+def parse_bytes(text: str | int) -> int:
+    """`500MB`, `1.5 GiB` or a number of bytes. Raises ValueError that says what is allowed."""
+    if isinstance(text, int) and not isinstance(text, bool) and text > 0:
+        return text
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", str(text).lower())
+    if not found or float(found[1]) == 0:
+        raise ValueError(f"{text!r} is no amount of memory: write 500MB, 2GiB or a number of bytes")
+    return int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
+
+
+def anonymous_memory() -> int:
+    """Bytes of anonymous memory that this process holds now (its peak where that is not known)."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024
+    except (OSError, TypeError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def working_memory(limit: int, experts: int, threads: int) -> int:
+    """What is left of `limit` for pieces. Raises ValueError where nothing is."""
+    taken = anonymous_memory() + _HEADROOM + threads * experts * _HISTOGRAM_BYTES
+    if taken >= limit:
+        raise ValueError(
+            f"memory_limit is {limit:,} bytes, but {taken:,} are needed before the first weight "
+            "is read"
+        )
+    return limit - taken

@@ -1,0 +1,141 @@
+"""mergekit's YAML for the methods that are here, turned into a recipe of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mergescale.merging.method import LAMBDA
+
+METHODS = {
+    "linear": "task_arithmetic",
+    "task_arithmetic": "task_arithmetic",
+    "ties": "ties",
+    "dare_ties": "dare_ties",
+    "dare_linear": "dare_linear",
+    "breadcrumbs": "breadcrumbs",
+    "slerp": "slerp",
+    "model_stock": "model_stock",
+}
+# Whether weights are divided by their sum where `normalize` is not given.
+_NORMALIZED = {"linear": True, "ties": True}
+_TOP = (
+    "merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source",
+    "name",
+)  # fmt: skip
+_PARAMETERS = ("weight", "density", "normalize", "lambda", "rescale", "int8_mask", "t", "gamma")
+
+
+def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same merge in our own keys.
+
+    Raises ValueError for what has no counterpart here: other methods, slices, gradients (lists of
+    values over layers), filters, other tokenizers.
+    """
+    if unknown := sorted(content.keys() - set(_TOP)):
+        raise ValueError(f"mergekit's {unknown[0]} is not supported; understood: {', '.join(_TOP)}")
+    method = content["merge_method"]
+    if method not in METHODS:
+        raise ValueError(f"merge_method is {method!r}, understood are {', '.join(METHODS)}")
+    if content.get("tokenizer_source") not in (None, "base"):
+        raise ValueError("tokenizer_source other than base is not supported")
+    shared = _parameters(content.get("parameters") or {}, "parameters")
+    models = content.get("models")
+    if not isinstance(models, list) or not models:
+        raise ValueError("models must be a list of entries with model")
+    listed: list[tuple[str, dict[str, Any]]] = []
+    for entry in models:
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+            raise ValueError("each entry of models must have model, a folder")
+        own = _parameters(entry.get("parameters") or {}, f"models.{entry['model']}.parameters")
+        listed.append((entry["model"], own))
+    base = content.get("base_model") or (listed[0][0] if method == "linear" else None)
+    if not isinstance(base, str):
+        raise ValueError("base_model is missing")
+    recipe = {
+        "base": base,
+        "experts": _experts(method, base, listed, shared),
+        "method": METHODS[method],
+        "dtype": _dtype(content),
+        "preset": "mergekit",
+        **_settings(method, shared),
+    }
+    return recipe
+
+
+def _experts(
+    method: str, base: str, listed: list[tuple[str, dict[str, Any]]], shared: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    weighted = method not in ("slerp", "model_stock")
+    weights = [float(own.get("weight", shared.get("weight", 1.0))) for _, own in listed]
+    total = sum(w for (model, _), w in zip(listed, weights, strict=True)
+                if method == "linear" or model != base)  # fmt: skip
+    normalize = shared.get("normalize", _NORMALIZED.get(method, False))
+    if method == "linear" and not normalize and abs(total - 1) > 1e-9:
+        raise ValueError("linear with normalize: false needs weights that add up to 1")
+    # Where signs are elected, normalize is the disjoint mean; elsewhere a common factor.
+    divide = normalize and method in ("linear", "task_arithmetic", "dare_linear", "breadcrumbs")
+    if divide and total == 0:
+        raise ValueError("the weights add up to 0")
+    experts: dict[str, dict[str, Any]] = {}
+    for (model, own), weight in zip(listed, weights, strict=True):
+        if model == base:
+            continue  # its task vector is 0
+        entry: dict[str, Any] = {"path": model}
+        if weighted:
+            entry["weight"] = weight / total if divide else weight
+        if "density" in own:
+            entry["density"] = own["density"]
+        name = Path(model).name
+        while name in experts:
+            name += "_"
+        experts[name] = entry
+    if not experts:
+        raise ValueError("models holds no model but the base")
+    return experts
+
+
+def _settings(method: str, shared: Mapping[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if method in ("ties", "dare_ties", "dare_linear", "breadcrumbs"):
+        settings["density"] = shared.get("density", 1.0)
+    if method in ("ties", "dare_ties") and "normalize" in shared:
+        settings["aggregate"] = "mean" if shared["normalize"] else "sum"
+    if method == "breadcrumbs":
+        settings["outliers"] = shared.get("gamma", 0.01)
+    if method == "slerp":
+        if "t" not in shared:
+            raise ValueError("slerp needs parameters.t")
+        settings["t"] = shared["t"]
+    elif method not in ("linear", "model_stock"):
+        settings[LAMBDA] = shared.get("lambda", 1.0)
+    elif method == "linear":
+        settings[LAMBDA] = 1.0
+    return settings
+
+
+def _parameters(given: Any, where: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise ValueError(f"{where} must be a mapping")
+    for key, value in given.items():
+        if key not in _PARAMETERS:
+            raise ValueError(
+                f"{where}.{key} is not supported; understood: {', '.join(_PARAMETERS)}"
+            )
+        if isinstance(value, list | dict):
+            raise ValueError(
+                f"{where}.{key} is a gradient or filter over layers, which is not supported; "
+                "give one value"
+            )
+        boolean = key in ("normalize", "rescale", "int8_mask")
+        if boolean != isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{where}.{key} is {value!r}, allowed is "
+                             f"{'true or false' if boolean else 'a number'}")  # fmt: skip
+    if given.get("rescale") is False:
+        raise ValueError(f"{where}.rescale: false is not supported: DARE rescales what it keeps")
+    return given
+
+
+def _dtype(content: Mapping[str, Any]) -> str:
+    return content.get("out_dtype") or content.get("dtype") or "float32"

@@ -1,0 +1,185 @@
+"""A merged model as it is written: headers first, then every piece at its place, the name last.
+
+The folder appears under its name only when it is whole. Until then it is a hidden sibling, in which
+a stopped merge goes on; only one process at a time may write there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions, sync
+from mergescale.merging.pieces import Piece
+from mergescale.merging.safetensors_header import ITEM_BYTES, encode_header
+from mergescale.merging.source import Source
+
+FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+MASKS = "masks.safetensors"
+
+
+@dataclass
+class OutputFolder:
+    """One merged model under construction.
+
+    Attributes:
+        folder: where it will appear.
+        base: the model whose tensors, configuration and tokenizer it shares.
+        dtype: of its floating-point tensors: float32, bfloat16 or float16; others stay as they are.
+        shard_bytes: most bytes in one file of weights.
+        masks: names of boolean masks that are written for each floating-point tensor.
+    """
+
+    folder: Path
+    base: Source
+    dtype: str
+    shard_bytes: int
+    masks: tuple[str, ...] = ()
+    _places: dict[str, tuple[Path, int, int]] = field(default_factory=dict, repr=False)
+    _heads: dict[Path, tuple[bytes, int]] = field(default_factory=dict, repr=False)
+    _index: dict[str, str] = field(default_factory=dict, repr=False)
+    _open: dict[Path, int] = field(default_factory=dict, repr=False)
+    _lock: int = field(default=-1, repr=False)
+
+    def __post_init__(self) -> None:
+        self._plan()
+
+    @property
+    def partial(self) -> Path:
+        """Where it is until it is whole."""
+        return self.folder.parent / f".{self.folder.name}.partial"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files of weights."""
+        return sum(size for _, size in self._heads.values())
+
+    def start(self, anew: bool) -> None:
+        """Make the hidden folder and its files at full length, or (not `anew`) open what is there.
+
+        Raises BlockingIOError if another process writes there, OSError where nothing can be
+        written or the disk is too small: that shows here, not at the end.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.partial.mkdir(exist_ok=True)
+        self._lock = os.open(self.partial / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = -1
+            raise BlockingIOError(f"another process is merging into {self.folder}") from None
+        if anew:
+            for path in self.partial.iterdir():
+                if path.name != ".lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for file, (head, size) in self._heads.items():
+            path = self.partial / file
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._open[file] = descriptor
+            if anew:
+                os.posix_fallocate(descriptor, 0, size)
+                os.pwrite(descriptor, head, 0)
+
+    def write(self, piece: Piece, values: memoryview, mask: str | None = None) -> None:
+        """The bytes of a piece at their place; safe to call from several threads."""
+        name = piece.tensor if mask is None else f"{mask}.{piece.tensor}"
+        file, offset, item_bytes = self._places[name]
+        at, done = offset + piece.start * item_bytes, 0
+        while done < len(values):
+            done += os.pwrite(self._open[file], values[done:], at + done)
+
+    def item_bytes(self, tensor: str) -> int:
+        """Bytes of an element of a tensor as it is written."""
+        return self._places[tensor][2]
+
+    def sync(self) -> None:
+        """Bring to the disk what was written so far."""
+        for descriptor in self._open.values():
+            os.fdatasync(descriptor)
+
+    def finish(self, record: Mapping, card: str) -> None:
+        """Add index, configuration, tokenizer, merge.json and model card; then take the name."""
+        if len(set(self._index.values())) > 1:
+            total = sum(size - len(head) for head, size in self._heads.values())
+            index = {"metadata": {"total_size": total}, "weight_map": self._index}
+            _write_text(self.partial / INDEX, json.dumps(index, indent=2, sort_keys=True) + "\n")
+        copy_companions(self.base.folder, self.partial, self.dtype)
+        _write_text(
+            self.partial / "merge.json", json.dumps(record, indent=2, sort_keys=True) + "\n"
+        )
+        _write_text(self.partial / "README.md", card)
+        for name in ("journal.json", ".lock"):
+            (self.partial / name).unlink(missing_ok=True)
+        for path in (*self.partial.iterdir(), self.partial):
+            sync(path)
+        os.replace(self.partial, self.folder)  # on top of an empty folder too
+        sync(self.folder.parent)
+        self.close()
+
+    def discard(self) -> None:
+        """Remove the hidden folder."""
+        self.close()
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the files; another process may go on with them."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _plan(self) -> None:
+        """Which tensor lies in which file, and where."""
+        shards: list[list[tuple[str, str, tuple[int, ...]]]] = [[]]
+        filled = 0
+        for stored in self.base.tensors.values():
+            dtype = FORMAT_NAMES[self.dtype] if stored.floating else stored.dtype
+            size = stored.elements * ITEM_BYTES[dtype]
+            if shards[-1] and filled + size > self.shard_bytes:
+                shards.append([])
+                filled = 0
+            shards[-1].append((stored.name, dtype, stored.shape))
+            filled += size
+        names = [WEIGHTS]
+        if len(shards) > 1:
+            names = [
+                f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+                for number in range(1, len(shards) + 1)
+            ]
+        for file, tensors in zip(names, shards, strict=True):
+            self._plan_file(Path(file), tensors)
+            self._index.update(dict.fromkeys((name for name, _, _ in tensors), file))
+        if self.masks:
+            self._plan_file(
+                Path(MASKS),
+                [
+                    (f"{mask}.{stored.name}", "BOOL", stored.shape)
+                    for mask in self.masks
+                    for stored in self.base.tensors.values()
+                    if stored.floating
+                ],
+            )
+
+    def _plan_file(self, file: Path, tensors: list[tuple[str, str, tuple[int, ...]]]) -> None:
+        head, starts = encode_header(tensors, {"format": "pt"})
+        end = len(head)
+        for name, dtype, shape in tensors:
+            stored_bytes = ITEM_BYTES[dtype]
+            self._places[name] = (file, starts[name], stored_bytes)
+            elements = 1
+            for length in shape:
+                elements *= length
+            end += elements * stored_bytes
+        self._heads[file] = (head, end)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,60 @@
+"""How a pass over models is cut: pieces of tensors, worked on by threads, results in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mergescale.merging.source import Source
+
+BLOCK = 1 << 16  # elements; pieces begin at multiples of it
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Elements start..stop-1 (flat indices) of a tensor."""
+
+    tensor: str
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def pieces(source: Source, elements: int, names: Iterable[str] | None = None) -> list[Piece]:
+    """All tensors of `source` (or some) in file order, in pieces of at most `elements` elements."""
+    step = max(BLOCK, elements // BLOCK * BLOCK)
+    return [
+        Piece(name, start, min(start + step, source.tensors[name].elements))
+        for name in (source.tensors if names is None else names)
+        for start in range(0, source.tensors[name].elements, step)
+    ]
+
+
+def in_order(
+    work: Callable[[Piece], Result], todo: Iterable[Piece], threads: int
+) -> Iterator[tuple[Piece, Result]]:
+    """Each piece with the result of `work` on it, in the order of `todo`.
+
+    At most two pieces a thread are under way or waiting, so that memory does not grow with their
+    number. The first error ends the pass.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="merge") as pool:
+        waiting: deque = deque()
+        try:
+            for piece in todo:
+                waiting.append((piece, pool.submit(work, piece)))
+                if len(waiting) >= 2 * threads:
+                    done, result = waiting.popleft()
+                    yield done, result.result()
+            while waiting:
+                done, result = waiting.popleft()
+                yield done, result.result()
+        finally:
+            for _, result in waiting:
+                result.cancel()

@@ -1,0 +1,159 @@
+"""Headers of safetensors files: what is in a file and where, without reading the weights.
+
+The format: 8 bytes little-endian length, that many bytes of JSON, then the tensors' bytes. Every
+number in a header comes from outside, so each is checked against the file before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+# Bytes of an element, by the format's names.
+ITEM_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+}  # fmt: skip
+# What engines merge; all else is copied from the base.
+FLOATING = ("F64", "F32", "F16", "BF16")
+MOST_HEADER_BYTES = 100_000_000  # the limit of the reference implementation
+MOST_DIMENSIONS = 64  # as in torch; also keeps the product of a hostile shape small
+_ALIGNMENT = 8
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor of a file: `offset` counts bytes from the file's beginning."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path
+    offset: int
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def item_bytes(self) -> int:
+        return ITEM_BYTES[self.dtype]
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * self.item_bytes
+
+    @property
+    def floating(self) -> bool:
+        return self.dtype in FLOATING
+
+
+def read_header(file: Path) -> list[Stored]:
+    """The tensors of a file in the order of their bytes.
+
+    Raises ValueError, one sentence that names the file, for anything that is not a whole
+    safetensors file: no allocation is larger than the file itself.
+    """
+    try:
+        with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            first = stream.read(8)
+            if len(first) < 8:
+                raise ValueError(f"{file} has {size} bytes: that is no safetensors file")
+            (length,) = struct.unpack("<Q", first)
+            if length > MOST_HEADER_BYTES or 8 + length > size:
+                raise ValueError(
+                    f"{file} is no safetensors file, or a truncated one: its header should have "
+                    f"{length} bytes, the file has {size}"
+                )
+            text = stream.read(length)
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
+    try:
+        header = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: the header is corrupt: {_short(error)}") from None
+    if not isinstance(header, dict):
+        raise ValueError(f"{file}: the header is corrupt: it is no mapping")
+    header.pop("__metadata__", None)
+    data = 8 + length
+    tensors = [_stored(file, name, entry, data) for name, entry in header.items()]
+    tensors.sort(key=lambda tensor: (tensor.offset, tensor.bytes))
+    end = data
+    for tensor in tensors:
+        if tensor.offset != end:
+            raise ValueError(
+                f"{file}: the header is corrupt: tensor {tensor.name} begins at byte "
+                f"{tensor.offset - data} of the data, but {end - data} is where the one before ends"
+            )
+        end += tensor.bytes
+    if end != size:
+        what = "truncated" if size < end else "longer than its header says"
+        raise ValueError(f"{file} is {what}: it has {size} bytes, its header describes {end}")
+    return tensors
+
+
+def encode_header(
+    tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str]
+) -> tuple[bytes, dict[str, int]]:
+    """The beginning of a file with these tensors in this order, and where each one starts.
+
+    tensors: (name, dtype, shape). Returns the bytes before the data (length, JSON, padding to a
+    multiple of 8 bytes) and {name: offset from the file's beginning}.
+    """
+    content: dict[str, object] = {"__metadata__": dict(metadata)}
+    starts, at = {}, 0
+    for name, dtype, shape in tensors:
+        end = at + prod(shape) * ITEM_BYTES[dtype]
+        content[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, end]}
+        starts[name], at = at, end
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    head = struct.pack("<Q", len(text)) + text
+    return head, {name: len(head) + start for name, start in starts.items()}
+
+
+def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
+    def corrupt(why: str) -> ValueError:
+        return ValueError(f"{file}: the header is corrupt: tensor {_short(name)} {why}")
+
+    if not isinstance(entry, dict):
+        raise corrupt("is described by no mapping")
+    dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+        raise corrupt(f"has dtype {_short(dtype)}, known are {', '.join(ITEM_BYTES)}")
+    if not _naturals(shape) or len(shape) > MOST_DIMENSIONS:
+        raise corrupt(f"has shape {_short(shape)}")
+    if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise corrupt(f"has data_offsets {_short(offsets)}")
+    tensor = Stored(name, dtype, tuple(shape), file, data + offsets[0])
+    if tensor.bytes != offsets[1] - offsets[0]:
+        raise corrupt(
+            f"has {offsets[1] - offsets[0]} bytes, but shape {_short(shape)} of {dtype} "
+            f"needs {tensor.bytes}"
+        )
+    return tensor
+
+
+def _naturals(values: object) -> bool:
+    # bool is an int for python, not for the format.
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**63 for v in values)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"{_short(twice)} stands there twice")
+    return names
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

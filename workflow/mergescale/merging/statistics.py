@@ -1,0 +1,31 @@
+"""What a method may ask to know of the experts before it reduces them: thresholds and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The smallest magnitude among the largest `density` of an expert's task vector.
+
+    density: a share above 0 to 1. scope: "model", or "tensor" for a threshold of each tensor by
+    itself. rounding: "up" or "down" to whole entries; down to 0 keeps nothing.
+    """
+
+    density: float
+    scope: str = "model"
+    rounding: str = "up"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A number or array that adds up over the elements of a tensor, such as an inner product.
+
+    of: from a chunk to a float64 tensor. It is called on blocks that depend on the tensor only, and
+    their results are added in order, so that the sum does not depend on chunks or threads.
+    """
+
+    of: Callable[[Any], Any]

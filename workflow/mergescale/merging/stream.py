@@ -1,0 +1,256 @@
+"""The merge engine: models of any size, in one pass over their files, within fixed memory.
+
+A pass reads pieces of the base and of every expert, and from each makes the same piece of all
+outputs: any number of methods, settings, subsets of experts and lambdas. Thresholds and sums that
+methods ask for are found in passes before it, each entry looked at in the same pieces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mergescale.merging.chunk import Chunk
+from mergescale.merging.journal import Journal, Tally
+from mergescale.merging.method import Method
+from mergescale.merging.output_folder import OutputFolder
+from mergescale.merging.pieces import BLOCK, Piece, in_order, pieces
+from mergescale.merging.reader import Reader
+from mergescale.merging.source import Source, check_alike
+from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.stream_statistics import Found, find
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Of one thread's pieces together; pieces of this order stay in the processor's cache.
+_WORKING_BYTES = 24_000_000
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    return getattr(torch, name)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One merged model: how it is made, and where it goes.
+
+    Attributes:
+        folder: the new folder.
+        method: a method of the registry.
+        experts: names of its experts.
+        lam: lambda.
+        parameters: the method's parameters but lambda, complete.
+        own: {expert: parameters that it has of its own}.
+        weights: {expert: factor}; 1 for those that are not named.
+        seed: of methods that draw at random.
+        dtype: of the output: float32, bfloat16 or float16.
+        shard_bytes: most bytes in one file.
+    """
+
+    folder: Path
+    method: Method
+    experts: tuple[str, ...]
+    lam: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+    dtype: str = "float32"
+    shard_bytes: int = 5_000_000_000
+
+    @cached_property
+    def settings(self) -> list[dict[str, Any]]:
+        """Each expert's parameters."""
+        return [{**self.parameters, **self.own.get(expert, {})} for expert in self.experts]
+
+    @cached_property
+    def tau_key(self) -> str:
+        """What decides tau: two merges that differ in lambda or dtype only share it."""
+        return json.dumps(
+            [
+                self.method.name,
+                self.experts,
+                self.settings,
+                [self.weights.get(expert, 1.0) for expert in self.experts],
+                self.seed,
+            ],
+            sort_keys=True,
+        )
+
+
+def element_bytes(experts: int) -> int:
+    """Bytes of working memory for each element of a piece: what one thread holds at most."""
+    raw, fp32 = 8, 4
+    return raw + fp32 * (1 + experts) + fp32 * (2 * experts + 8)
+
+
+def piece_elements(experts: int, threads: int, memory: int) -> int:
+    """Elements of a piece such that all threads together stay within `memory` bytes.
+
+    Raises ValueError where not even the smallest piece fits.
+    """
+    each = min(_WORKING_BYTES, memory // threads)
+    elements = each // element_bytes(experts) // BLOCK * BLOCK
+    if not elements:
+        raise ValueError(
+            f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
+            f"threads: {threads * BLOCK * element_bytes(experts):,} are needed"
+        )
+    return elements
+
+
+class Engine:
+    """Merges experts over a base, all outputs in one pass.
+
+    base, experts: open sources, the experts in order of their names. threads: how many pieces are
+    worked on at once. memory: bytes for all of them together. device: where methods compute.
+    """
+
+    def __init__(
+        self,
+        base: Source,
+        experts: Mapping[str, Source],
+        *,
+        threads: int,
+        memory: int,
+        device: str = "cpu",
+    ) -> None:
+        self.base = base
+        self.names = sorted(experts)
+        self.experts = [experts[name] for name in self.names]
+        for expert in self.experts:
+            check_alike(expert, base)
+        self.threads, self.device = threads, device
+        self.elements = piece_elements(len(experts), threads, memory)
+        self.reader = Reader(base, self.experts, self.elements, device)
+
+    def statistics(self, merges: Sequence[Merge], kept: Path | None, progress: Any) -> Found:
+        """Everything that the methods of these merges ask for."""
+        thresholds: set[tuple[str, Threshold]] = set()
+        sums: dict[tuple[str, str], tuple[Merge, Sum]] = {}
+        for merge in merges:
+            for expert, settings in zip(merge.experts, merge.settings, strict=True):
+                for name, wish in merge.method.statistics(settings).items():
+                    if isinstance(wish, Threshold):
+                        thresholds.add((expert, wish))
+                    else:
+                        sums[merge.tau_key, name] = (merge, wish)
+        return find(self, thresholds, sums, kept, progress)
+
+    def run(
+        self,
+        merges: Sequence[Merge],
+        outputs: Sequence[OutputFolder],
+        found: Found,
+        journal: Journal,
+        progress: Callable[[int], None],
+    ) -> Tally:
+        """Write all outputs, from where `journal` says on; return what was counted on the way.
+
+        progress: told of bytes read and written.
+        Raises ValueError for NaN or infinity, and for an expert that is the base all over.
+        """
+        todo = pieces(self.base, self.elements)
+        tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
+        progress(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
+
+        def work(piece: Piece) -> Tally:
+            counted = Tally.empty(len(merges), 1 + len(self.experts))
+            if self.base.tensors[piece.tensor].floating:
+                base, deltas = self.reader.deltas(piece, range(len(self.experts)), counted.digests)
+                counted.differs[:] = [bool(delta.any()) for delta in deltas]
+                self._reduce(piece, base, deltas, merges, outputs, found, counted)
+            else:
+                raw = self.reader.raw(piece)
+                for output in outputs:
+                    output.write(piece, raw)
+            return counted
+
+        for done, (piece, counted) in enumerate(
+            in_order(work, todo[journal.done :], self.threads), journal.done + 1
+        ):
+            tally.add(counted)
+            progress(self._bytes(piece, outputs))
+            journal.mark(done, tally, outputs)
+        for expert, differs in zip(self.experts, tally.differs, strict=True):
+            if not differs:
+                raise ValueError(
+                    f"{expert.label} holds the same weights as {self.base.label}: an expert "
+                    "differs from its base"
+                )
+        return tally
+
+    def _reduce(
+        self,
+        piece: Piece,
+        base: Tensor,
+        deltas: Sequence[Tensor],
+        merges: Sequence[Merge],
+        outputs: Sequence[OutputFolder],
+        found: Found,
+        counted: Tally,
+    ) -> None:
+        """All outputs' values of a piece, written."""
+        words: dict = {}
+        taus: dict[str, tuple[Tensor, dict[str, Tensor]]] = {}
+        for number, (merge, output) in enumerate(zip(merges, outputs, strict=True)):
+            key = merge.tau_key
+            if key not in taus:
+                chunk = self.chunk(piece, base, deltas, merge, words)
+                chunk.thresholds = found.thresholds_in(merge, piece.tensor)
+                chunk.sums = found.sums_in(merge, piece.tensor)
+                made = merge.method.reduce(chunk, **merge.parameters)
+                taus[key] = made if isinstance(made, tuple) else (made, {})
+            tau, masks = taus[key]
+            update = tau * merge.lam
+            merged = update + base if merge.lam else base
+            written = merged.to(_dtype(merge.dtype))
+            if merge.dtype != "float32":
+                moving = update.ne(0)
+                counted.moving[number] += int(moving.sum())
+                counted.lost[number] += int(moving.logical_and_(written.float().eq(base)).sum())
+            output.write(piece, as_bytes(written))
+            for name, mask in masks.items():
+                output.write(piece, as_bytes(mask), mask=name)
+
+    def chunk(
+        self,
+        piece: Piece,
+        base: Tensor,
+        deltas: Sequence[Tensor],
+        merge: Merge,
+        words: dict | None = None,
+    ) -> Chunk:
+        """What `merge` reduces of a piece, without statistics; deltas are those of all experts."""
+        return Chunk(
+            tensor=piece.tensor,
+            start=piece.start,
+            experts=merge.experts,
+            deltas=[deltas[self.names.index(expert)] for expert in merge.experts],
+            base=base,
+            weights=[merge.weights.get(expert, 1.0) for expert in merge.experts],
+            settings=merge.settings,
+            seed=merge.seed,
+            words={} if words is None else words,
+        )
+
+    def _bytes(self, piece: Piece, outputs: Sequence[OutputFolder]) -> int:
+        """Bytes that a piece is worth in the progress bar: read from inputs, written to outputs."""
+        items = self.base.tensors[piece.tensor].item_bytes
+        if self.base.tensors[piece.tensor].floating:
+            items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
+        return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
+
+
+def as_bytes(values: Tensor) -> memoryview:
+    """The bytes of a contiguous tensor, as a file holds them."""
+    import torch
+
+    return memoryview(values.contiguous().cpu().view(torch.uint8).numpy())

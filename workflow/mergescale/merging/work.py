@@ -1,0 +1,92 @@
+"""How much a recipe reads, computes and writes, told before anything is done."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from mergescale.merging.memory import working_memory
+from mergescale.merging.method import LAMBDA
+from mergescale.merging.output_folder import FORMAT_NAMES
+from mergescale.merging.recipe_file import RecipeFile
+from mergescale.merging.safetensors_header import ITEM_BYTES
+from mergescale.merging.source import Source
+from mergescale.merging.statistics import Threshold
+from mergescale.merging.stream import element_bytes, piece_elements
+
+
+@dataclass(frozen=True)
+class Work:
+    """Bytes of a recipe: of all inputs, read in all passes, and written."""
+
+    inputs: int
+    read: int
+    written: int
+
+    @property
+    def moved(self) -> int:
+        """Bytes that pass by altogether."""
+        return self.read + self.written
+
+
+def estimate(recipe: RecipeFile) -> Work:
+    """From headers. Raises ValueError as `Source.open` does."""
+    with ExitStack() as opened:
+        base = opened.enter_context(Source.open(recipe.base))
+        experts = {n: opened.enter_context(Source.open(f)) for n, f in recipe.experts.items()}
+        floating = sum(s.bytes for s in base.tensors.values() if s.floating)
+        inputs = base.bytes + sum(e.bytes for e in experts.values())
+        read = inputs
+        looks: dict[str, set[str]] = {}
+        for merge in recipe.merges:
+            for expert, settings in zip(merge.experts, merge.settings, strict=True):
+                wishes = merge.method.statistics(settings).values()
+                for wish in wishes:
+                    if isinstance(wish, Threshold):
+                        looks.setdefault(wish.scope, set()).add(expert)
+            if any(not isinstance(w, Threshold) for w in merge.method.statistics(
+                merge.settings[0]).values()):  # fmt: skip
+                read += floating + sum(experts[e].bytes for e in merge.experts)
+        for names in looks.values():
+            read += 2 * (floating + sum(experts[name].bytes for name in names))
+        written = sum(
+            stored.elements
+            * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
+            for merge in recipe.merges
+            for stored in base.tensors.values()
+        )
+        return Work(inputs, read, written)
+
+
+def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
+    """What will be computed, bytes read and written, and memory; a line each."""
+    work = estimate(recipe)
+    lines = []
+    for merge in recipe.merges:
+        name = "" if str(merge.folder) == "." else f"{merge.folder}: "
+        settings = {**merge.parameters, LAMBDA: merge.lam}
+        if merge.seed is not None:
+            settings["seed"] = merge.seed
+        told = ", ".join(f"{key} {value}" for key, value in settings.items())
+        lines.append(
+            f"{name}{merge.method.title} of {', '.join(merge.experts)} over {recipe.base} "
+            f"({told}), written in {merge.dtype}"
+        )
+        formula = (merge.method.reduce.__doc__ or "").strip()
+        lines.append(f"  W = W0 + {merge.lam:g} * tau; {formula}")
+        for expert, own in merge.own.items():
+            lines.append(f"  {expert}: {', '.join(f'{k} {v}' for k, v in own.items())}")
+        for expert, weight in merge.weights.items():
+            if weight != 1:
+                lines.append(f"  {expert}: weight {weight:g}")
+    memory = working_memory(memory_limit, len(recipe.experts), threads)
+    elements = piece_elements(len(recipe.experts), threads, memory)
+    held = threads * elements * element_bytes(len(recipe.experts))
+    lines += [
+        f"inputs: {work.inputs / 1e9:,.2f} GB; read in all passes: {work.read / 1e9:,.2f} GB "
+        "(less where thresholds are kept from before)",
+        f"written: {work.written / 1e9:,.2f} GB",
+        f"memory: at most {memory_limit / 1e6:,.0f} MB; pieces of {elements:,} elements on "
+        f"{threads} threads hold {held / 1e6:,.0f} MB",
+    ]
+    return lines
