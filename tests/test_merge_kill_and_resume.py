@@ -1,0 +1,105 @@
+"""A merge that is killed at any moment: never half-written under its name, the same bytes later."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+KILLS = 10
+# The command in small pieces, a mark after each, slow writes: so that kills find it at work.
+SLOW = """
+import sys, time
+from mergescale.cli.main import main
+from mergescale.merging import journal, stream
+from mergescale.merging.output_folder import OutputFolder
+journal._SECONDS_BETWEEN_MARKS = 0
+stream._WORKING_BYTES = 6_000_000
+write = OutputFolder.write
+def slow(self, *arguments, **more):
+    time.sleep(0.01)
+    return write(self, *arguments, **more)
+OutputFolder.write = slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A base and three experts of 1.5 M entries: about 25 of the smallest pieces."""
+    folder = tmp_path_factory.mktemp("models")
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"a": (900, 1000), "b": (600, 1000), "c": (7,)}
+    base = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    for name in ("base", "one", "two", "three"):
+        noise = 0 if name == "base" else 0.01
+        (folder / name).mkdir()
+        weights = {
+            key: value + noise * torch.randn(value.shape, generator=generator)
+            for key, value in base.items()
+        }
+        save_file(weights, folder / name / "model.safetensors")
+        (folder / name / "config.json").write_text("{}")
+    recipe = {
+        "base": "base",
+        "experts": {name: name for name in ("one", "two", "three")},
+        "merges": {
+            "ties": {"method": "ties", "density": 0.2, "lambda": 0.5},
+            "dare": {"method": "dare_ties", "density": 0.1, "lambda": 1, "seed": 3},
+        },
+        "dtype": "bfloat16",
+        "shard_size": "1MB",
+    }
+    (folder / "recipe.yaml").write_text(json.dumps(recipe))
+    return folder
+
+
+def command(models, out):
+    return [
+        *(sys.executable, "-c", SLOW, "merge", str(models / "recipe.yaml"), str(out)),
+        *("--threads", "1", "--memory-limit", "2GB", "--kept", str(models / "kept")),
+    ]
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole = tmp_path / "whole"
+    started = time.monotonic()
+    subprocess.run(command(models, whole), check=True, capture_output=True)
+    taken = time.monotonic() - started
+    out, rng, resumed, killed = tmp_path / "out", random.Random(1), 0, 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command(models, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(rng.uniform(0.3, 1.0) * taken)
+        os.kill(process.pid, signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        for name in ("ties", "dare"):
+            # A folder under its final name is whole, even if the other one is not there yet.
+            if (out / name).exists():
+                assert contents(out / name) == contents(whole / name)
+        marks = list(out.glob(".*.partial/journal.json"))
+        resumed += any(json.loads(mark.read_text())["done"] > 0 for mark in marks)
+        if (out / "dare").exists():  # it was through: begin anew
+            shutil.rmtree(out)
+    end = subprocess.run(command(models, out), capture_output=True, text=True)
+    assert end.returncode == 0, end.stderr
+    assert contents(out) == contents(whole)
+    assert killed > 1 and resumed > 1, "no kill found the merge at work"
+    assert not list(out.glob(".*"))
