@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
 EXPERTS = 8
 SHAPE = {"hidden": 1024, "layers": 12, "vocabulary": 32_000, "intermediate": 2816}
 OURS = {
@@ -74,9 +76,15 @@ def tensors(shape: dict[str, int]) -> dict[str, tuple[int, ...]]:
 
 
 def build(folder: Path, shape: dict[str, int], experts: int) -> None:
-    """Write the base and its experts, unless they are there."""
+    """Write the base and its experts, unless they are there.
+
+    Weights are slices of one block of random numbers, experts add slices of another: what costs
+    time in a merge does not depend on it, and models of any size are made as fast as they are
+    written.
+    """
     import torch
-    from safetensors.torch import save_file
+
+    from mergescale.merging.safetensors_header import encode_header
 
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16",
@@ -86,25 +94,27 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
         "bos_token_id": 1, "eos_token_id": 2,
     }  # fmt: skip
-    base = {}
+    sizes = tensors(shape)
+    head, _ = encode_header([(n, "BF16", size) for n, size in sizes.items()], {"format": "pt"})
+    block = 1 << 24
+    ground = 0.02 * torch.randn(block, generator=torch.Generator().manual_seed(0))
     for number in range(experts + 1):
         target = folder / ("base" if number == 0 else f"expert{number}")
-        generator = torch.Generator().manual_seed(number)
-        if (target / "model.safetensors").is_file() and number:
-            continue
-        weights = {}
-        for name, size in tensors(shape).items():
-            noise = torch.randn(size, generator=generator)
-            if number:
-                weights[name] = (base[name].float() + 0.002 * noise).bfloat16()
-            else:
-                weights[name] = (0.02 * noise).bfloat16()
-        if not number:
-            base = weights
         if (target / "model.safetensors").is_file():
             continue
+        noise = torch.randn(block, generator=torch.Generator().manual_seed(number))
+        values = (ground + (0.002 * noise if number else 0)).bfloat16().view(torch.int16).numpy()
         target.mkdir(parents=True, exist_ok=True)
-        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+        partial = target / "model.partial"
+        with partial.open("wb") as stream:
+            stream.write(head)
+            for place, size in enumerate(sizes.values()):
+                left, at = math.prod(size), 1_000_003 * place % block
+                while left:
+                    piece = values[at : at + left]
+                    stream.write(memoryview(piece).cast("B"))
+                    left, at = left - len(piece), 0
+        partial.rename(target / "model.safetensors")
         (target / "config.json").write_text(json.dumps(config, indent=1))
         print(f"built {target}", file=sys.stderr, flush=True)
 

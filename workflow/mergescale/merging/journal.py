@@ -58,6 +58,10 @@ class Journal:
         self.done, self.tally = self._read()
         self._marked = time.monotonic()
 
+    def forget(self) -> None:
+        """Begin anew, whatever was marked."""
+        self.done, self.tally = 0, None
+
     def mark(self, done: int, tally: Tally, outputs: Sequence[OutputFolder]) -> None:
         """Say that the first `done` pieces are written; takes effect every few seconds."""
         if time.monotonic() - self._marked < _SECONDS_BETWEEN_MARKS:

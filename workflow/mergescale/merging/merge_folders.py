@@ -102,6 +102,8 @@ def _stream(
     ]
     with _discarded_if_it_fails(outputs):
         journal = Journal(outputs[0].partial / "journal.json", plan)
+        if not all(output.begun for output in outputs):
+            journal.forget()
         for output in outputs:
             output.start(anew=journal.done == 0)
         found = engine.statistics(merges, kept, progress)

@@ -59,6 +59,12 @@ class OutputFolder:
         """Bytes of all files of weights."""
         return sum(size for _, size in self._heads.values())
 
+    @property
+    def begun(self) -> bool:
+        """Whether all its files are there at full length."""
+        files = [(self.partial / file, size) for file, (_, size) in self._heads.items()]
+        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+
     def start(self, anew: bool) -> None:
         """Make the hidden folder and its files at full length, or (not `anew`) open what is there.
 
