@@ -34,9 +34,10 @@ def estimate(recipe: RecipeFile) -> Work:
     with ExitStack() as opened:
         base = opened.enter_context(Source.open(recipe.base))
         experts = {n: opened.enter_context(Source.open(f)) for n, f in recipe.experts.items()}
-        floating = sum(s.bytes for s in base.tensors.values() if s.floating)
+        floating = _floating(base)
         inputs = base.bytes + sum(e.bytes for e in experts.values())
-        read = inputs
+        # Tensors of integers are the base's; nobody reads the experts'.
+        read = base.bytes + sum(_floating(expert) for expert in experts.values())
         looks: dict[str, set[str]] = {}
         for merge in recipe.merges:
             for expert, settings in zip(merge.experts, merge.settings, strict=True):
@@ -46,9 +47,9 @@ def estimate(recipe: RecipeFile) -> Work:
                         looks.setdefault(wish.scope, set()).add(expert)
             if any(not isinstance(w, Threshold) for w in merge.method.statistics(
                 merge.settings[0]).values()):  # fmt: skip
-                read += floating + sum(experts[e].bytes for e in merge.experts)
+                read += floating + sum(_floating(experts[e]) for e in merge.experts)
         for names in looks.values():
-            read += 2 * (floating + sum(experts[name].bytes for name in names))
+            read += 2 * (floating + sum(_floating(experts[name]) for name in names))
         written = sum(
             stored.elements
             * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
@@ -90,3 +91,8 @@ def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
         f"{threads} threads hold {held / 1e6:,.0f} MB",
     ]
     return lines
+
+
+def _floating(source: Source) -> int:
+    """Bytes of its floating-point tensors."""
+    return sum(stored.bytes for stored in source.tensors.values() if stored.floating)
