@@ -58,6 +58,9 @@ def merged_task_vector(
             seed=seed,
             thresholds={n: [of[tensor] for of in every] for n, every in thresholds.items()},
         )
+        if not len(parts[0]):
+            tau[tensor] = deltas[experts[0]].clone()  # no element: nothing to add up or to reduce
+            continue
         chunk.sums = {n: summed(wish, chunk) for n, wish in wanted.items() if isinstance(wish, Sum)}
         made = method.reduce(chunk, **parameters)
         tau[tensor] = (made[0] if isinstance(made, tuple) else made).view(deltas[experts[0]].shape)
@@ -92,6 +95,7 @@ def blocks(chunk: Chunk, block: int) -> Sequence[Chunk]:
             start=chunk.start + at,
             deltas=[delta[at : at + block] for delta in chunk.deltas],
             base=chunk.base[at : at + block],
+            words={},  # those of the whole chunk are not the block's
         )
         for at in range(0, size, block)
     ]

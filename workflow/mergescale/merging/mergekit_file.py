@@ -25,6 +25,8 @@ _TOP = (
     "name",
 )  # fmt: skip
 _PARAMETERS = ("weight", "density", "normalize", "lambda", "rescale", "int8_mask", "t", "gamma")
+# Those of them that a model may have of its own; the names they have here.
+_OWN = {"weight": "weight", "density": "density", "gamma": "outliers"}
 
 
 def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,6 +43,11 @@ def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
     if content.get("tokenizer_source") not in (None, "base"):
         raise ValueError("tokenizer_source other than base is not supported")
     shared = _parameters(content.get("parameters") or {}, "parameters")
+    if "rescale" in shared and shared["rescale"] != (method in ("dare_ties", "dare_linear")):
+        raise ValueError(
+            f"parameters.rescale: {str(shared['rescale']).lower()} is not supported for {method}: "
+            "DARE rescales what it keeps, and nothing else does"
+        )
     models = content.get("models")
     if not isinstance(models, list) or not models:
         raise ValueError("models must be a list of entries with model")
@@ -48,7 +55,12 @@ def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
     for entry in models:
         if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
             raise ValueError("each entry of models must have model, a folder")
-        own = _parameters(entry.get("parameters") or {}, f"models.{entry['model']}.parameters")
+        where = f"models.{entry['model']}.parameters"
+        own = _parameters(entry.get("parameters") or {}, where)
+        if shared_only := sorted(own.keys() - _OWN.keys()):
+            raise ValueError(
+                f"{where}.{shared_only[0]} is not supported; it belongs under parameters"
+            )
         listed.append((entry["model"], own))
     base = content.get("base_model") or (listed[0][0] if method == "linear" else None)
     if not isinstance(base, str):
@@ -85,14 +97,15 @@ def _experts(
         entry: dict[str, Any] = {"path": model}
         if weighted:
             entry["weight"] = weight / total if divide else weight
-        if "density" in own:
-            entry["density"] = own["density"]
+        entry |= {_OWN[key]: own[key] for key in ("density", "gamma") if key in own}
         name = Path(model).name
         while name in experts:
             name += "_"
         experts[name] = entry
     if not experts:
         raise ValueError("models holds no model but the base")
+    if method == "slerp" and len(experts) > 1:
+        raise ValueError("slerp is between base_model and one other model")
     return experts
 
 
@@ -132,8 +145,6 @@ def _parameters(given: Any, where: str) -> dict[str, Any]:
         if boolean != isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{where}.{key} is {value!r}, allowed is "
                              f"{'true or false' if boolean else 'a number'}")  # fmt: skip
-    if given.get("rescale") is False:
-        raise ValueError(f"{where}.rescale: false is not supported: DARE rescales what it keeps")
     return given
 
 

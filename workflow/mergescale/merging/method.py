@@ -217,5 +217,5 @@ ROUNDING = Parameter(
     "rounding",
     "how the share `density` becomes a number of entries",
     values=("up",),
-    choices=("up", "down"),
+    choices=("up", "down", "at_least_one"),
 )

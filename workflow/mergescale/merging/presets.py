@@ -10,13 +10,17 @@ from mergescale.merging.method import Method
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The authors of TIES: the whole model's largest entries, ties kept, disjoint mean.
     "paper": {},
-    # mergekit 0.1.x: each tensor's int(density * n) largest; DARE-TIES adds up.
+    # mergekit 0.1.5: each tensor's int(density * n) largest, of TIES one at least; DARE-TIES adds
+    # up. What no flag does: its DARE rescales each tensor to the L1 norm it had; its Breadcrumbs
+    # rounds both shares by themselves, so that one entry more or less may be kept.
     "mergekit": {
-        "ties": {"trim_scope": "tensor", "rounding": "down"},
+        "ties": {"trim_scope": "tensor", "rounding": "at_least_one"},
         "dare_ties": {"aggregate": "sum"},
         "breadcrumbs": {"trim_scope": "tensor", "rounding": "down"},
     },
-    # peft.utils.merge_utils: the same trim; disjoint mean everywhere.
+    # peft.utils.merge_utils: int(density * n), or none; disjoint mean everywhere. Its elections do
+    # not see the experts' weights: with elections only a factor common to all has its counterpart
+    # here, lambda.
     "peft": {"ties": {"trim_scope": "tensor", "rounding": "down"}},
 }
 

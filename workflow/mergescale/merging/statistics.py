@@ -11,8 +11,9 @@ from typing import Any
 class Threshold:
     """The smallest magnitude among the largest `density` of an expert's task vector.
 
-    density: a share above 0 to 1. scope: "model", or "tensor" for a threshold of each tensor by
-    itself. rounding: "up" or "down" to whole entries; down to 0 keeps nothing.
+    density: a share from 0 to 1. scope: "model", or "tensor" for a threshold of each tensor by
+    itself. rounding: to whole entries, as in `threshold.kept_count`. Where this is no entry the
+    threshold is infinite.
     """
 
     density: float

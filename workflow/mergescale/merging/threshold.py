@@ -11,15 +11,19 @@ if TYPE_CHECKING:
 
 
 def kept_count(elements: int, density: float, rounding: str = "up") -> int:
-    """How many of `elements` the share `density` means: rounded up (hence at least one) or down.
+    """How many of `elements` the share `density` means: rounded up or down.
 
-    The density is taken as the decimal it is written as: 0.1 of 30 is 3, in binary or not. Raises
-    ValueError unless 0 < density <= 1.
+    Rounded up, the density is taken as the decimal it is written as: 0.1 of 30 is 3, in binary or
+    not; any share above 0 is at least one. The other roundings are there to do as public packages
+    do, and multiply in binary as these: "down", and "at_least_one" where down is not to be nothing.
+    Raises ValueError unless 0 <= density <= 1.
     """
-    if not 0 < density <= 1:
-        raise ValueError(f"density is {density}, allowed is a number above 0 to 1")
-    share = Fraction(str(density)) * elements
-    return ceil(share) if rounding == "up" else floor(share)
+    if not 0 <= density <= 1:
+        raise ValueError(f"density is {density}, allowed is a number from 0 to 1")
+    if rounding == "up":
+        return ceil(Fraction(str(density)) * elements)
+    down = floor(density * elements)
+    return down if rounding == "down" else max(down, min(1, elements))
 
 
 def trim(delta: Tensor, threshold: float) -> Tensor:

@@ -10,24 +10,30 @@ from mergescale.merging.statistics import Threshold
 
 def prepare(density, outliers, trim_scope, rounding):
     """The magnitudes between which an entry must lie to be kept."""
-    wanted = {
-        "smallest kept": Threshold(min(1.0, round(density + outliers, 10)), trim_scope, rounding)
+    # Fewer outliers where otherwise less than `density` would be left.
+    outliers = min(outliers, round(1 - density, 10))
+    return {
+        "smallest kept": Threshold(round(density + outliers, 10), trim_scope, rounding),
+        "smallest outlier": Threshold(outliers, trim_scope, rounding),
     }
-    if outliers:
-        wanted["smallest outlier"] = Threshold(outliers, trim_scope, rounding)
-    return wanted
 
 
-def reduce(chunk, outliers, **_):
+def reduce(chunk, **_):
     """tau = sum_i w_i m_i * tau_i, m_i = 1 between both thresholds"""
     from mergescale.merging.chunk import times
     from mergescale.merging.threshold import trim
 
     total = 0
-    for number, (delta, weight) in enumerate(zip(chunk.deltas, chunk.weights, strict=True)):
-        kept = trim(delta, chunk.of_experts("smallest kept")[number])
-        if outliers:
-            kept = kept - trim(delta, chunk.of_experts("smallest outlier")[number])
+    for delta, weight, smallest, outlier in zip(
+        chunk.deltas,
+        chunk.weights,
+        chunk.of_experts("smallest kept"),
+        chunk.of_experts("smallest outlier"),
+        strict=True,
+    ):
+        kept = trim(delta, smallest)
+        if outlier != float("inf"):
+            kept = kept - trim(delta, outlier)
         total = total + times(kept, weight)
     return total
 

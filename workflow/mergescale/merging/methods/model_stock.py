@@ -7,6 +7,8 @@ t = N cos / (1 + (N - 1) cos), where cos is the mean cosine between two of them 
 from mergescale.merging.method import FIXED_LAMBDA, Method
 from mergescale.merging.statistics import Sum
 
+SINGULAR = 1e-6  # as mergekit: a smaller denominator of t is rounding error
+
 
 def products(chunk):
     """Inner products of every two task vectors; float64, (experts, experts)."""
@@ -22,16 +24,19 @@ def prepare(**_):
 
 
 def ratio(products):
-    """t from the inner products of N task vectors; 0 where one of them is 0."""
+    """t from the inner products of N task vectors; a task vector of 0 is at right angles to all.
+
+    0, which leaves the base, where task vectors cancel out so that t would be infinite.
+    """
     import torch
 
     number = len(products)
     lengths = products.diagonal().sqrt()
-    if (lengths == 0).any():
-        return 0.0
+    lengths[lengths == 0] = 1  # its products are 0
     cosines = products / torch.outer(lengths, lengths)
-    cosine = float((cosines.sum() - cosines.trace()) / (number * (number - 1)))
-    return number * cosine / (1 + (number - 1) * cosine)
+    cosine = float(cosines.triu(1).sum()) / (number * (number - 1) / 2)
+    below = 1 + (number - 1) * cosine
+    return number * cosine / below if abs(below) > SINGULAR else 0.0
 
 
 def reduce(chunk, **_):
