@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from mergescale.merging.methods.registry import all_methods, get_method, method_names
+from mergescale.merging.presets import PRESETS, preset_settings
 
 
 def test_reading_declarations_imports_nothing_heavy():
@@ -16,13 +17,17 @@ def test_reading_declarations_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     titles, heavy = done.stdout.splitlines()
-    assert titles == "['Averaging', 'Dare-TIES', 'Task Arithmetic', 'TIES']"
+    assert "'Dare-TIES'" in titles and "'Model Stock'" in titles
     assert heavy == "[]"
 
 
 def test_methods_are_found_by_file_name():
-    assert method_names() == ["averaging", "dare_ties", "task_arithmetic", "ties"]
-    assert {name for name, method in all_methods().items() if method.stochastic} == {"dare_ties"}
+    assert method_names() == [
+        *("averaging", "breadcrumbs", "dare_linear", "dare_ties", "emr"),
+        *("model_stock", "slerp", "task_arithmetic", "ties"),
+    ]
+    stochastic = {name for name, method in all_methods().items() if method.stochastic}
+    assert stochastic == {"dare_linear", "dare_ties"}
 
 
 def test_unknown_method_lists_the_known_and_the_closest():
@@ -38,8 +43,22 @@ def test_defaults_are_the_paper_s_grid():
     assert get_method("averaging").lambdas() == [1.0]
     assert get_method("task_arithmetic").lambdas() == lambdas
     assert [p["density"] for p in get_method("ties").sweep()] == [0.2, 0.1]
-    assert get_method("dare_ties").sweep() == [{"density": 0.2}, {"density": 0.1}]
-    assert [m.name for m in all_methods().values() if not m.sweeps_lambda] == ["averaging"]
+    assert get_method("dare_ties").sweep() == [
+        {"density": 0.2, "aggregate": "mean"},
+        {"density": 0.1, "aggregate": "mean"},
+    ]
+    fixed = [m.name for m in all_methods().values() if not m.sweeps_lambda]
+    assert fixed == ["averaging", "model_stock", "slerp"]
+
+
+def test_presets_set_flags_that_methods_have():
+    for name in PRESETS:
+        for method in all_methods().values():
+            settings = preset_settings(name, method)
+            assert settings.items() <= method.sweep(settings)[0].items()
+    assert not any(preset_settings("paper", method) for method in all_methods().values())
+    with pytest.raises(ValueError, match="preset is 'mine', allowed are paper, mergekit, peft"):
+        preset_settings("mine", get_method("ties"))
 
 
 def test_settings_replace_defaults():
@@ -50,8 +69,8 @@ def test_settings_replace_defaults():
         "lambda": [0.1 * 3, 1],
     }
     assert ties.sweep(settings) == [
-        {"density": 0.5, "trim_scope": "tensor"},
-        {"density": 0.3, "trim_scope": "tensor"},
+        {"density": 0.5, "trim_scope": "tensor", "rounding": "up", "aggregate": "mean"},
+        {"density": 0.3, "trim_scope": "tensor", "rounding": "up", "aggregate": "mean"},
     ]
     assert ties.lambdas(settings) == [0.3, 1.0]
 
