@@ -75,7 +75,8 @@ def read_header(file: Path) -> list[Stored]:
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
     try:
-        header = json.loads(text, object_pairs_hook=_unique)
+        # Decoded here: json itself would also take UTF-16, and halves of surrogate pairs.
+        header = json.loads(text.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: the header is corrupt: {_short(error)}") from None
     if not isinstance(header, dict):
@@ -88,7 +89,7 @@ def read_header(file: Path) -> list[Stored]:
     for tensor in tensors:
         if tensor.offset != end:
             raise ValueError(
-                f"{file}: the header is corrupt: tensor {tensor.name} begins at byte "
+                f"{file}: the header is corrupt: tensor {_short(tensor.name)} begins at byte "
                 f"{tensor.offset - data} of the data, but {end - data} is where the one before ends"
             )
         end += tensor.bytes
@@ -122,6 +123,8 @@ def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
     def corrupt(why: str) -> ValueError:
         return ValueError(f"{file}: the header is corrupt: tensor {_short(name)} {why}")
 
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise corrupt("has a name that is no text")
     if not isinstance(entry, dict):
         raise corrupt("is described by no mapping")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
@@ -135,7 +138,7 @@ def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
     if tensor.bytes != offsets[1] - offsets[0]:
         raise corrupt(
             f"has {offsets[1] - offsets[0]} bytes, but shape {_short(shape)} of {dtype} "
-            f"needs {tensor.bytes}"
+            f"needs {_short(tensor.bytes)}"
         )
     return tensor
 
@@ -155,5 +158,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """What a message shows of something hostile: one line of letters that can be printed."""
+    try:
+        text = str(value)
+    except RecursionError:
+        text = "nested too deep"
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return text if text.isprintable() else ascii(text)
