@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from mergescale.merging import checkpoint
 from mergescale.merging.apply import apply_
-from mergescale.merging.checkpoint import read_weights, write_folder
-from mergescale.merging.merge_folders import merge_folders, read_task_vectors
+from mergescale.merging.checkpoint import read_weights
+from mergescale.merging.merge_folders import merge_models, read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.recipe import Recipe, weights_digest
+from mergescale.merging.stream import Merge
 
 
 @pytest.fixture(scope="module")
@@ -56,18 +56,33 @@ def experts_of(folders):
     return {name: folders[name] for name in ("qa", "nli")}
 
 
-@pytest.mark.parametrize("method", ["averaging", "task_arithmetic", "ties", "dare_ties"])
+def merge_into(out, base, experts, name="averaging", lam=1.0, **settings):
+    """One merge from folders to a folder; its record."""
+    method = get_method(name)
+    merge = Merge(
+        out,
+        method,
+        tuple(sorted(experts)),
+        lam,
+        parameters=method.canonical(settings),
+        seed=1 if method.stochastic else None,
+    )
+    return merge_models(base, experts, [merge])[0].record
+
+
+@pytest.mark.parametrize("method", ["averaging", "task_arithmetic", "ties", "dare_ties", "slerp"])
 def test_merged_folder_loads_and_equals_the_merge_in_memory(folders, tmp_path, method):
     from transformers import AutoModelForCausalLM
 
     settings = {"density": 0.2} if method in ("ties", "dare_ties") else {}
-    lam = 1.0 if method == "averaging" else 0.3
+    lam = 0.3 if get_method(method).sweeps_lambda else 1.0
     out = tmp_path / "merges" / method
-    recipe = merge_folders(folders["base"], experts_of(folders), out, method, lam, settings, seed=1)
+    record = merge_into(out, folders["base"], experts_of(folders), method, lam, **settings)
 
     resident = AutoModelForCausalLM.from_pretrained(folders["base"])
     base = read_weights(folders["base"])
-    tau = get_method(method).tau(read_task_vectors(base, experts_of(folders)), seed=1, **settings)
+    vectors = read_task_vectors(base, experts_of(folders))
+    tau = get_method(method).tau(vectors, seed=1, base=base, **settings)
     apply_(dict(resident.named_parameters()), base, tau, lam)
 
     loaded = AutoModelForCausalLM.from_pretrained(out)
@@ -78,20 +93,17 @@ def test_merged_folder_loads_and_equals_the_merge_in_memory(folders, tmp_path, m
     moved = dict(AutoModelForCausalLM.from_pretrained(folders["base"]).named_parameters())
     assert not torch.equal(moved["model.norm.weight"], expected["model.norm.weight"])
 
-    written = json.loads((out / "merge.json").read_text())
-    assert written["recipe"] == recipe.as_dict()
-    assert written["digest"] == recipe.digest()
-    assert recipe.base == weights_digest(folders["base"])
+    assert json.loads((out / "merge.json").read_text()) == record
     files = {path.name for path in out.iterdir()}
     assert files >= {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json"}
     assert "training_state.pt" not in files
-    assert recipe.experts["qa"] in (out / "README.md").read_text()
+    assert record["inputs"]["qa"]["digest"] in (out / "README.md").read_text()
     assert [path.name for path in out.parent.iterdir()] == [method]  # nothing beside it
 
 
 def test_writing_twice_gives_the_same_bytes(folders, tmp_path):
     for name in ("a", "b"):
-        merge_folders(folders["base"], experts_of(folders), tmp_path / name, "task_arithmetic", 0.4)
+        merge_into(tmp_path / name, folders["base"], experts_of(folders), "task_arithmetic", 0.4)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "b").iterdir())
     for name in files:
@@ -99,12 +111,9 @@ def test_writing_twice_gives_the_same_bytes(folders, tmp_path):
 
 
 def test_lambda_zero_writes_the_weights_of_the_base(folders, tmp_path):
-    recipe = merge_folders(
-        folders["base"], experts_of(folders), tmp_path / "m", "task_arithmetic", 0
-    )
+    merge_into(tmp_path / "m", folders["base"], experts_of(folders), "task_arithmetic", 0.0)
     base, merged = read_weights(folders["base"]), read_weights(tmp_path / "m")
     assert all(base[n].numpy().tobytes() == merged[n].numpy().tobytes() for n in base)
-    assert recipe.digest() == weights_digest(folders["base"])
 
 
 def test_tied_weights_appear_once(folders, copy):
@@ -139,7 +148,7 @@ def test_shards_are_read_like_one_file(folders, copy, tmp_path):
     whole, shards = read_weights(folders["base"]), read_weights(copy)
     assert list(whole) == list(shards)
     assert all(torch.equal(whole[name], shards[name]) for name in whole)
-    merge_folders(copy, experts_of(folders), tmp_path / "m", "averaging", 1)
+    merge_into(tmp_path / "m", copy, experts_of(folders))
     assert not (tmp_path / "m" / "model.safetensors.index.json").exists()
 
 
@@ -163,7 +172,7 @@ def test_16_bit_weights_are_read_and_merged_in_fp32(folders, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(folders["base"], dtype=torch.bfloat16)
     model.save_pretrained(half)
     assert {w.dtype for w in read_weights(half).values()} == {torch.float32}
-    merge_folders(half, {"qa": folders["qa"]}, tmp_path / "m", "task_arithmetic", 0.5)
+    merge_into(tmp_path / "m", half, {"qa": folders["qa"]}, "task_arithmetic", 0.5)
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "m").dtype == torch.float32
 
 
@@ -194,7 +203,13 @@ def test_bad_expert_writes_nothing(folders, copy, tmp_path):
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     out = tmp_path / "m"
     with pytest.raises(ValueError, match=r"bad \(.*copy\): tensor model.norm.weight holds NaN"):
-        merge_folders(folders["base"], {"bad": copy}, out, "averaging", 1)
+        merge_into(out, folders["base"], {"bad": copy})
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_an_expert_that_is_the_base_all_over_is_refused(folders, copy, tmp_path):
+    with pytest.raises(ValueError, match="same .* holds the same weights as the base"):
+        merge_into(tmp_path / "m", folders["base"], {"same": copy, "qa": folders["qa"]})
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
@@ -202,13 +217,24 @@ def test_an_existing_folder_is_not_overwritten(folders, tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="exists already"):
-        write_folder(tmp_path / "m", {"w": torch.ones(1)}, folders["base"])
+        merge_into(tmp_path / "m", folders["base"], experts_of(folders))
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["notes.txt"]
+
+
+def test_another_merge_is_not_overwritten_and_the_same_is_left_alone(folders, tmp_path):
+    arguments = (tmp_path / "m", folders["base"], experts_of(folders), "task_arithmetic")
+    merge_into(*arguments, 0.4)
+    written = (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns
+    merge_into(*arguments, 0.4)
+    assert (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(FileExistsError, match="is not this merge"):
+        merge_into(*arguments, 0.5)
+    assert (tmp_path / "m" / "model.safetensors").stat().st_mtime_ns == written
 
 
 def test_an_empty_folder_may_stand_there(folders, tmp_path):
     (tmp_path / "m").mkdir()
-    write_folder(tmp_path / "m", {"w": torch.ones(1)}, folders["base"])
+    merge_into(tmp_path / "m", folders["base"], experts_of(folders))
     assert (tmp_path / "m" / "model.safetensors").is_file()
 
 
@@ -216,29 +242,35 @@ def test_an_error_while_writing_leaves_nothing(folders, tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoint.shutil, "copyfile", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_folder(tmp_path / "m", {"w": torch.ones(1)}, folders["base"])
-    assert list(tmp_path.iterdir()) == []
+    for place, call in ((checkpoint.shutil, "copyfile"), (os, "pwrite"), (os, "posix_fallocate")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, call, full_disk)
+            with pytest.raises(OSError, match="No space left"):
+                merge_into(tmp_path / "m", folders["base"], experts_of(folders))
+        assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mergescale.merging import output_folder
+from mergescale.merging.merge_folders import merge_models
+from mergescale.merging.methods.registry import get_method
+from mergescale.merging.stream import Merge
+output_folder.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+out, base, expert = map(Path, sys.argv[1:])
+merge_models(base, {"qa": expert}, [Merge(out, get_method("averaging"), ("qa",), 1.0)])
+"""
 
 
 def test_a_killed_write_leaves_no_folder_of_that_name_and_can_be_repeated(folders, tmp_path):
-    code = (
-        "import os, signal, sys, torch\n"
-        "from mergescale.merging import checkpoint\n"
-        "checkpoint.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "checkpoint.write_folder(sys.argv[1], {'w': torch.ones(1)}, sys.argv[2])\n"
-    )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "m"), str(folders["base"])]
+    paths = [str(path) for path in (tmp_path / "m", folders["base"], folders["qa"])]
+    arguments = [sys.executable, "-c", KILLED, *paths]
     done = subprocess.run(arguments, env=os.environ, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not (tmp_path / "m").exists()
     assert [path.name for path in tmp_path.iterdir()] == [".m.partial"]
-    write_folder(tmp_path / "m", {"w": torch.ones(1)}, folders["base"])
+    merge_into(tmp_path / "m", folders["base"], {"qa": folders["qa"]})
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
-
-
-def test_recipe_of_folders_is_the_recipe_of_their_digests(folders, tmp_path):
-    made = merge_folders(folders["base"], experts_of(folders), tmp_path / "m", "averaging", 1)
-    digests = {name: weights_digest(folder) for name, folder in experts_of(folders).items()}
-    assert made == Recipe("averaging", weights_digest(folders["base"]), digests, 1.0)
+    merge_into(tmp_path / "n", folders["base"], {"qa": folders["qa"]})
+    for name in ("model.safetensors", "merge.json", "README.md", "config.json"):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "n" / name).read_bytes()
