@@ -38,7 +38,7 @@ def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(content.keys() - set(_TOP)):
         raise ValueError(f"mergekit's {unknown[0]} is not supported; understood: {', '.join(_TOP)}")
     method = content["merge_method"]
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"merge_method is {method!r}, understood are {', '.join(METHODS)}")
     if content.get("tokenizer_source") not in (None, "base"):
         raise ValueError("tokenizer_source other than base is not supported")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,14 +10,13 @@ from typing import Any
 
 from mergescale.merging import mergekit_file
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.methods.registry import all_methods, get_method
 from mergescale.merging.presets import preset_settings
 from mergescale.merging.stream import Merge
 
 DTYPES = ("float32", "bfloat16", "float16")
 _TOP = ("base", "experts", "merges", "preset", "dtype", "shard_size")
-_OWN = ("path", "weight")
-_MERGE = ("method", "experts", "seed", "weights", LAMBDA)
+_MERGE = ("method", "experts", "seed", LAMBDA)
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,25 @@ def read_recipe(file: Path) -> RecipeFile:
     Raises ValueError, one sentence that names the file and the key, for anything that is not
     understood: nothing is ignored silently.
     """
-    import yaml
+    from mergescale.merging.yaml_file import read_mapping
 
+    content = read_mapping(file)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} holds no mapping; a recipe has base, experts and method")
-    try:
+        _check_text_keys(content, "")
         if "merge_method" in content:
             content = mergekit_file.as_recipe(content)
         return _recipe(content, file.parent)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+    except OverflowError:
+        raise ValueError(f"{file}: a number is too large") from None
 
 
 def _recipe(content: Mapping[str, Any], beside: Path) -> RecipeFile:
     several = content.get("merges")
+    _check_keys(content, several is not None)
     shared = {key: value for key, value in content.items() if key not in _TOP}
-    if several is not None and shared:
-        raise ValueError(
-            f"{min(shared)} stands beside merges; with several merges it belongs to each of them"
-        )
-    if not isinstance(content.get("base"), str):
+    if not isinstance(content.get("base"), str) or not content["base"]:
         raise ValueError("base must be the folder of the base model")
     folders, own = _experts(content.get("experts"), beside)
     dtype = content.get("dtype", "float32")
@@ -78,32 +71,81 @@ def _recipe(content: Mapping[str, Any], beside: Path) -> RecipeFile:
     named = several if several is not None else {".": shared}
     if not isinstance(named, dict) or not named:
         raise ValueError("merges must be a mapping from names to methods")
+    if several is not None:
+        for name in several:
+            _check_merge_name(name)
     common = {
         "preset": content.get("preset", "paper"),
         "dtype": dtype,
         "shard_bytes": _shard_bytes(content.get("shard_size", "5GB")),
     }
-    merges = [_merge(str(name), entry, folders, own, common) for name, entry in named.items()]
+    merges = [_merge(name, entry, folders, own, common) for name, entry in named.items()]
     return RecipeFile(_beside(content["base"], beside), folders, merges)
+
+
+def _check_keys(content: Mapping[str, Any], several: bool) -> None:
+    """Raises ValueError for a key that is neither a recipe's nor a parameter of any method."""
+    from difflib import get_close_matches
+
+    parameters = {p.name for method in all_methods().values() for p in method.parameters}
+    of_merge = {*_MERGE, *parameters} - set(_TOP)
+    for key in content:
+        if key in of_merge and several:
+            raise ValueError(
+                f"{key} stands beside merges; with several merges it belongs to each of them"
+            )
+        if key not in of_merge and key not in _TOP:
+            close = get_close_matches(key, (*_TOP, *of_merge), n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise ValueError(
+                f"{key!r} is not a key of a recipe; {hint}allowed: {', '.join(_TOP)}, "
+                f"{', '.join(key for key in _MERGE if key not in _TOP)} and the method's parameters"
+            )
+
+
+def _check_text_keys(content: Any, where: str) -> None:
+    """Raises ValueError for a key that is not text, at any depth; none is read for a name."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{where}{key!r} is not text; a name like this needs quotes")
+            _check_text_keys(value, f"{where}{key}.")
+    elif isinstance(content, list):
+        for value in content:
+            _check_text_keys(value, where)
+
+
+def _check_merge_name(name: str) -> None:
+    """Raises ValueError for what cannot be a folder in the output folder."""
+    if Path(name).name != name or not name.isprintable() or name.startswith(".") or not name:
+        raise ValueError(f"merges.{name}: the name becomes a folder and cannot be {name!r}")
 
 
 def _experts(given: Any, beside: Path) -> tuple[dict[str, Path], dict[str, dict]]:
     """{name: folder} and {name: what it has of its own}."""
     if isinstance(given, list):
-        given = (
-            {Path(str(e.get("path") if isinstance(e, dict) else e)).name: e for e in given}
-            if len({str(e) for e in given}) == len(given)
-            else {}
-        )
+        listed: dict[str, Any] = {}
+        for entry in given:
+            name = Path(str(entry.get("path") if isinstance(entry, dict) else entry)).name
+            if name in listed:
+                raise ValueError(
+                    f"experts lists {name!r} twice: give them names, as a mapping from names to "
+                    "folders"
+                )
+            listed[name] = entry
+        given = listed
     if not isinstance(given, dict) or not given:
         raise ValueError("experts must be a mapping from names to folders, or a list of folders")
     folders, own = {}, {}
     for name, entry in given.items():
+        if not name or not name.isprintable():
+            raise ValueError(f"experts: {name!r} cannot be a name")
         entry = {"path": entry} if isinstance(entry, str) else entry
-        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        path = entry.get("path") if isinstance(entry, dict) else None
+        if not isinstance(path, str) or not path:
             raise ValueError(f"experts.{name} must be a folder, or a mapping with path")
-        folders[str(name)] = _beside(entry["path"], beside)
-        own[str(name)] = {key: value for key, value in entry.items() if key != "path"}
+        folders[name] = _beside(path, beside)
+        own[name] = {key: value for key, value in entry.items() if key != "path"}
     return folders, own
 
 
@@ -117,13 +159,9 @@ def _merge(
     where = "" if name == "." else f"merges.{name}: "
     if not isinstance(entry, dict) or "method" not in entry:
         raise ValueError(f"{where}method is missing")
-    if name != "." and (Path(name).name != name or name.startswith(".")):
-        raise ValueError(f"{where}the name becomes a folder and cannot be {name!r}")
     try:
         method = get_method(str(entry["method"]))
-        chosen = tuple(sorted(map(str, entry.get("experts", folders))))
-        if unknown := set(chosen) - folders.keys():
-            raise ValueError(f"expert {min(unknown)} is not among {', '.join(sorted(folders))}")
+        chosen = _chosen(entry.get("experts", list(folders)), folders)
         method.check_experts(len(chosen))
         settings = preset_settings(common["preset"], method) | {
             key: value for key, value in entry.items() if key not in _MERGE
@@ -134,6 +172,8 @@ def _merge(
         weights, overrides = {}, {}
         for expert in chosen:
             mine = dict(own[expert])
+            if LAMBDA in mine:
+                raise ValueError(f"experts.{expert}.{LAMBDA}: {LAMBDA} is common to all experts")
             weights[expert] = _weight(mine.pop("weight", 1.0), expert)
             overrides[expert] = {
                 key: method.canonical({**parameters, key: value})[key]
@@ -158,10 +198,27 @@ def _merge(
         raise ValueError(f"{where}{error}") from None
 
 
+def _chosen(names: Any, folders: Mapping[str, Path]) -> tuple[str, ...]:
+    """The names of a merge's experts, sorted."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("experts of a merge must be a list of names")
+    if unknown := set(names) - folders.keys():
+        raise ValueError(f"expert {min(unknown)} is not among {', '.join(sorted(folders))}")
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        folder = os.path.realpath(folders[name])
+        if folder in seen:
+            raise ValueError(f"experts {seen[folder]} and {name} are the same folder, {folder}")
+        seen[folder] = name
+    return tuple(seen.values())
+
+
 def _weight(value: Any, expert: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
         return float(value)
-    raise ValueError(f"experts.{expert}.weight is {value!r}, allowed is a number")
+    raise ValueError(
+        f"experts.{expert}.weight is {value!r}, allowed is a number between -1e9 and 1e9"
+    )
 
 
 def _shard_bytes(value: Any) -> int:
@@ -175,4 +232,9 @@ def _shard_bytes(value: Any) -> int:
 
 def _beside(folder: str, beside: Path) -> Path:
     """Folders are meant relative to the recipe."""
-    return beside / Path(folder).expanduser()
+    if "\0" in folder or any("\ud800" <= letter <= "\udfff" for letter in folder):
+        raise ValueError(f"{folder!r} cannot be a folder")
+    try:
+        return beside / Path(folder).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{folder}: there is no such user's folder") from None
