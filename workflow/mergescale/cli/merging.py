@@ -120,6 +120,9 @@ def _explain(chosen: argparse.Namespace) -> None:
         print(line)
 
 
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+def _cache() -> Path | None:
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home
+        return None
     return Path(home) / "mergescale" / "thresholds"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from mergescale.merging.checkpoint import read_config
 from mergescale.merging.recipe_file import RecipeFile
 from mergescale.merging.source import Source, check_alike
 
@@ -23,9 +24,9 @@ def check_recipe(recipe: RecipeFile) -> list[str]:
         lines = [_line("base", base)]
         check_tokenizers(recipe.base, recipe.experts)
         for name, folder in recipe.experts.items():
-            if folder.resolve() == recipe.base.resolve():
-                raise ValueError(f"expert {name} is the base itself: {folder}")
             expert = sources.enter_context(Source.open(folder, f"{name} ({folder})"))
+            if folder.samefile(recipe.base):
+                raise ValueError(f"expert {name} is the base itself: {folder}")
             check_alike(expert, base)
             lines.append(_line(name, expert))
     lines.append("names, shapes, dtypes and tokenizers agree")
@@ -33,8 +34,11 @@ def check_recipe(recipe: RecipeFile) -> list[str]:
 
 
 def check_tokenizers(base: Path, experts: Mapping[str, Path]) -> None:
-    """Raises ValueError for an expert whose tokenizer or vocabulary is another one."""
-    file, digest = _tokenizer(base)
+    """Raises ValueError for an expert whose tokenizer or vocabulary is another one.
+
+    Also for a base without a configuration, which the merge shares with it.
+    """
+    read_config(base)
     size = _vocabulary(base)
     for name, folder in experts.items():
         if (theirs := _vocabulary(folder)) and size and theirs != size:
@@ -42,40 +46,35 @@ def check_tokenizers(base: Path, experts: Mapping[str, Path]) -> None:
                 f"{name} ({folder}) has a vocabulary of {theirs} in config.json, "
                 f"the base ({base}) one of {size}"
             )
-        other, other_digest = _tokenizer(folder)
-        if digest and other_digest and digest != other_digest:
-            raise ValueError(
-                f"{name} ({folder}) has another tokenizer than the base ({base}): "
-                f"{other} differs from {file}"
-            )
+        # Folders may hold the same tokenizer in several forms; one that both have decides.
+        for file in _TOKENIZER_FILES:
+            if (base / file).is_file() and (folder / file).is_file():
+                if _tokenizer(base / file) != _tokenizer(folder / file):
+                    raise ValueError(
+                        f"{name} ({folder}) has another tokenizer than the base ({base}): "
+                        f"{file} differs"
+                    )
+                break
 
 
-def _tokenizer(folder: Path) -> tuple[str, str]:
-    """The file that holds a tokenizer and the digest of its vocabulary; empty if there is none."""
-    for name in _TOKENIZER_FILES:
-        path = folder / name
-        if not path.is_file():
-            continue
-        content = path.read_bytes()
-        if name == "tokenizer.json":
-            # Truncation and padding are stored with it and change with use.
-            try:
-                parsed = json.loads(content)
-                kept = {k: v for k, v in parsed.items() if k not in ("truncation", "padding")}
-                content = json.dumps(kept, sort_keys=True).encode()
-            except (ValueError, AttributeError):
-                raise ValueError(f"{path} is not readable JSON") from None
-        return name, hashlib.sha256(content).hexdigest()
-    return "", ""
+def _tokenizer(file: Path) -> str:
+    """The digest of a tokenizer's file."""
+    content = file.read_bytes()
+    if file.name == "tokenizer.json":
+        # Truncation and padding are stored with it and change with use.
+        try:
+            parsed = json.loads(content)
+            kept = {k: v for k, v in parsed.items() if k not in ("truncation", "padding")}
+            content = json.dumps(kept, sort_keys=True).encode()
+        except (ValueError, AttributeError, RecursionError):
+            raise ValueError(f"{file} is not readable JSON") from None
+    return hashlib.sha256(content).hexdigest()
 
 
 def _vocabulary(folder: Path) -> int | None:
-    try:
-        size = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("vocab_size")
-    except FileNotFoundError:
+    if not (folder / "config.json").is_file():
         return None
-    except (OSError, ValueError, AttributeError):
-        raise ValueError(f"{folder / 'config.json'} is not readable JSON") from None
+    size = read_config(folder).get("vocab_size")
     return size if isinstance(size, int) else None
 
 

@@ -38,7 +38,7 @@ def weight_files(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     if (folder / INDEX).is_file():
-        shards = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
+        shards = sorted(set(_weight_map(folder).values()))
         for shard in shards:
             # A name with a folder in it could lead outside.
             if Path(shard).name != shard or not (folder / shard).is_file():
@@ -101,8 +101,7 @@ def is_tied_output(
 
 def check_index(folder: Path, weights: Mapping[str, Any]) -> None:
     """Raises ValueError for a tensor that the index names and no shard holds."""
-    index = folder / INDEX
-    named = _read_json(index)["weight_map"].keys() if index.is_file() else set()
+    named = _weight_map(folder).keys() if (folder / INDEX).is_file() else set()
     if lost := sorted(named - weights.keys()):
         raise ValueError(f"{folder}: tensor {lost[0]} is in {INDEX} but in no shard")
 
@@ -113,7 +112,7 @@ def copy_companions(base: Path, target: Path, dtype: str) -> None:
     config.json gets the dtype in which the weights are written: otherwise transformers would round
     them to the one named there.
     """
-    config = _read_json(base / "config.json")
+    config = read_config(base)
     types = {key: dtype for key in ("dtype", "torch_dtype") if config.get(key)}
     if all(config[key] == value for key, value in types.items()):
         shutil.copyfile(base / "config.json", target / "config.json")
@@ -125,11 +124,29 @@ def copy_companions(base: Path, target: Path, dtype: str) -> None:
             shutil.copyfile(base / name, target / name)
 
 
+def read_config(folder: Path) -> dict:
+    """config.json of a folder. Raises ValueError where there is none, or no mapping in it."""
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} holds no config.json")
+    return _read_json(folder / "config.json")
+
+
+def _weight_map(folder: Path) -> dict[str, str]:
+    """{tensor: shard} of a folder's index."""
+    found = _read_json(folder / INDEX).get("weight_map")
+    if not isinstance(found, dict) or not all(isinstance(shard, str) for shard in found.values()):
+        raise ValueError(f"{folder / INDEX}: weight_map must be a mapping from tensors to files")
+    return found
+
+
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not readable JSON: {error}") from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not readable JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not readable JSON: it holds no mapping")
+    return content
 
 
 def sync(path: Path) -> None:

@@ -17,10 +17,12 @@ def parse_bytes(text: str | int) -> int:
     """`500MB`, `1.5 GiB` or a number of bytes. Raises ValueError that says what is allowed."""
     if isinstance(text, int) and not isinstance(text, bool) and text > 0:
         return text
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", str(text).lower())
-    if not found or float(found[1]) == 0:
+    # So many digits that no float overflows.
+    found = re.fullmatch(r"\s*(\d{1,99}(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", str(text).lower())
+    count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]]) if found else 0
+    if count < 1:
         raise ValueError(f"{text!r} is no amount of memory: write 500MB, 2GiB or a number of bytes")
-    return int(float(found[1]) * (_UNITS | _BINARY)[found[2]])
+    return count
 
 
 def anonymous_memory() -> int:

@@ -12,6 +12,7 @@ from mergescale.merging.checkpoint import (
     OUTPUT_EMBEDDING,
     check_index,
     is_tied_output,
+    read_config,
     weight_files,
 )
 from mergescale.merging.safetensors_header import Stored, read_header
@@ -46,8 +47,8 @@ class Source:
     def open(cls, folder: str | Path, label: str | None = None) -> Source:
         """Read the headers of a folder, sharded or not; a tied output embedding is left out.
 
-        Raises ValueError in one sentence for missing shards, pickles, and corrupt or truncated
-        files.
+        Raises ValueError in one sentence for missing shards, pickles, corrupt or truncated files,
+        and quantized weights.
         """
         folder = Path(folder)
         tensors: dict[str, Stored] = {}
@@ -60,6 +61,9 @@ class Source:
                     )
                 tensors[stored.name] = stored
         check_index(folder, tensors)
+        if not tensors:
+            raise ValueError(f"{folder}: its files of weights hold no tensors")
+        _check_unquantized(folder, tensors)
         source = cls(folder, label or str(folder), tensors)
         if is_tied_output(folder, source.tensors, source.same_bytes):
             del source.tensors[OUTPUT_EMBEDDING]
@@ -133,6 +137,17 @@ class Source:
             if file not in self._open:
                 self._open[file] = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             return self._open[file]
+
+
+def _check_unquantized(folder: Path, tensors: dict[str, Stored]) -> None:
+    """Raises ValueError for weights that a merge would take from the base without a word."""
+    fix = "merge the weights that it was made from, in bfloat16 or wider"
+    for name, stored in tensors.items():
+        if stored.dtype.startswith("F") and not stored.floating:
+            raise ValueError(f"{folder}: tensor {name} is {stored.dtype}, quantized: {fix}")
+    config = folder / "config.json"
+    if config.is_file() and read_config(folder).get("quantization_config"):
+        raise ValueError(f"{config} has a quantization_config: {fix}")
 
 
 def check_alike(expert: Source, base: Source) -> None:

@@ -195,9 +195,10 @@ def _read_kept(
         return None
     try:
         found = json.loads(_kept_file(kept, engine, expert, wish).read_text())
-        return {str(tensor): float.fromhex(value) for tensor, value in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
+        names = [""] if wish.scope == "model" else _floating(engine)
+        return {tensor: float.fromhex(found[tensor]) for tensor in names}
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None  # damaged: computed again
 
 
 def _keep(
