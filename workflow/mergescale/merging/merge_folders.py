@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale import __version__
+from mergescale.merging.check import check_tokenizers
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.journal import Journal, Tally
 from mergescale.merging.memory import working_memory
@@ -67,8 +69,9 @@ def merge_models(
         }
         ground = open_sources.enter_context(Source.open(base, f"the base ({base})"))
         for name, source in sources.items():
-            if source.folder.resolve() == ground.folder.resolve():
+            if source.folder.samefile(ground.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
+        check_tokenizers(ground.folder, {name: source.folder for name, source in sources.items()})
         memory = working_memory(memory_limit, len(sources), threads)
         engine = Engine(ground, sources, threads=threads, memory=memory, device=device)
         done: dict[int, Done] = {}
@@ -90,17 +93,11 @@ def _stream(
     engine: Engine, merges: Sequence[Merge], kept: Path | None, progress: Callable[[int], None]
 ) -> list[Done]:
     plan = _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
-    outputs = [
-        OutputFolder(
-            merge.folder,
-            engine.base,
-            merge.dtype,
-            merge.shard_bytes,
-            tuple(merge.method.extras(merge.experts)) if merge.method.extras else (),
-        )
-        for merge in merges
-    ]
+    outputs = [_output(merge, engine) for merge in merges]
+    _check_apart(outputs, engine)
     with _discarded_if_it_fails(outputs):
+        for output in outputs:  # before anything is looked at: nobody else changes it then
+            output.lock()
         journal = Journal(outputs[0].partial / "journal.json", plan)
         if not all(output.begun for output in outputs):
             journal.forget()
@@ -122,15 +119,15 @@ def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
     try:
         yield
     except BlockingIOError:
-        for output in outputs:  # what lies there is another process's
-            output.close()
+        for output in reversed(outputs):  # what lies in one of them is another process's
+            output.release()
         raise
     except KeyboardInterrupt:
         for output in outputs:  # goes on next time
             output.close()
         raise
     except BaseException:
-        for output in outputs:
+        for output in reversed(outputs):  # the first one made the folder of all
             output.discard()
         raise
 
@@ -158,19 +155,38 @@ def _plan(merge: Merge, engine: Engine) -> dict[str, Any]:
 
 def _finished(merge: Merge, engine: Engine) -> Done | None:
     """A folder that is this merge already; FileExistsError for one that is something else."""
-    if not merge.folder.exists():
-        return None
-    if merge.folder.is_dir() and not any(merge.folder.iterdir()):
+    folder = merge.folder
+    if folder.name in ("", ".."):
+        raise ValueError(f"{folder} cannot be the name of a new folder")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if not folder.is_symlink() and (empty or not folder.exists()):
         return None
     try:
-        record = json.loads((merge.folder / "merge.json").read_text(encoding="utf-8"))
-        if record["plan"] == _digest(_plan(merge, engine)):
-            return Done(merge.folder, record, found=True)
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))
+        whole = _output(merge, engine).finished and "lost_update" in record
+        if whole and record["plan"] == _digest(_plan(merge, engine)):
+            return Done(folder, record, found=True)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise FileExistsError(
-        f"{merge.folder} exists already and is not this merge: remove it to write it anew"
+        f"{folder} exists already and is not this merge, or not all of it: remove it to write it "
+        "anew"
     )
+
+
+def _output(merge: Merge, engine: Engine) -> OutputFolder:
+    masks = tuple(merge.method.extras(merge.experts)) if merge.method.extras else ()
+    return OutputFolder(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
+
+
+def _check_apart(outputs: Sequence[OutputFolder], engine: Engine) -> None:
+    """Raises ValueError for an input in a hidden folder, which would be emptied."""
+    for output in outputs:
+        partial = Path(os.path.realpath(output.partial))
+        for source in (engine.base, *engine.experts):
+            folder = Path(os.path.realpath(source.folder))
+            if partial in (folder, *folder.parents):
+                raise ValueError(f"{source.label} lies in {partial}, where {output.folder} is made")
 
 
 def _record(engine: Engine, merges: Sequence[Merge], number: int, tally: Tally) -> dict[str, Any]:

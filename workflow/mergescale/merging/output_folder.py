@@ -10,7 +10,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mergescale.merging.source import Source
 
 FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 MASKS = "masks.safetensors"
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass
@@ -45,6 +47,7 @@ class OutputFolder:
     _index: dict[str, str] = field(default_factory=dict, repr=False)
     _open: dict[Path, int] = field(default_factory=dict, repr=False)
     _lock: int = field(default=-1, repr=False)
+    _made: list[Path] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self._plan()
@@ -62,43 +65,62 @@ class OutputFolder:
     @property
     def begun(self) -> bool:
         """Whether all its files are there at full length."""
-        files = [(self.partial / file, size) for file, (_, size) in self._heads.items()]
-        return all(path.is_file() and path.stat().st_size == size for path, size in files)
+        return self._whole_in(self.partial)
 
-    def start(self, anew: bool) -> None:
-        """Make the hidden folder and its files at full length, or (not `anew`) open what is there.
+    @property
+    def finished(self) -> bool:
+        """Whether all its files are there at full length under the final name."""
+        return self._whole_in(self.folder)
+
+    def lock(self) -> None:
+        """Make the hidden folder and keep other processes out of it.
 
         Raises BlockingIOError if another process writes there, OSError where nothing can be
-        written or the disk is too small: that shows here, not at the end.
+        written.
         """
+        self._made = [path for path in self.folder.parents if not path.exists()]
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if self.partial.is_symlink():  # what it points to is not ours to empty
+            raise FileExistsError(f"{self.partial} is a link: remove it")
         self.partial.mkdir(exist_ok=True)
-        self._lock = os.open(self.partial / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(self.partial / ".lock", _WRITE, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = -1
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The process that held it may have removed or renamed the folder since it was opened.
+            if not os.path.samestat(os.fstat(lock), os.stat(self.partial / ".lock")):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):
+            os.close(lock)
             raise BlockingIOError(f"another process is merging into {self.folder}") from None
+        self._lock = lock
+
+    def start(self, anew: bool) -> None:
+        """Make its files at full length, or (not `anew`) open those that are there; after `lock`.
+
+        Raises OSError where the disk is too small: that shows here, not at the end.
+        """
         if anew:
             for path in self.partial.iterdir():
                 if path.name != ".lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    deep = path.is_dir() and not path.is_symlink()
+                    shutil.rmtree(path) if deep else path.unlink()
         for file, (head, size) in self._heads.items():
             path = self.partial / file
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, _WRITE, 0o644)
             self._open[file] = descriptor
             if anew:
-                os.posix_fallocate(descriptor, 0, size)
-                os.pwrite(descriptor, head, 0)
+                with _naming(self.folder / file, size):
+                    os.posix_fallocate(descriptor, 0, size)
+                    os.pwrite(descriptor, head, 0)
 
     def write(self, piece: Piece, values: memoryview, mask: str | None = None) -> None:
         """The bytes of a piece at their place; safe to call from several threads."""
         name = piece.tensor if mask is None else f"{mask}.{piece.tensor}"
         file, offset, item_bytes = self._places[name]
         at, done = offset + piece.start * item_bytes, 0
-        while done < len(values):
-            done += os.pwrite(self._open[file], values[done:], at + done)
+        with _naming(self.folder / file, self._heads[file][1]):
+            while done < len(values):
+                done += os.pwrite(self._open[file], values[done:], at + done)
 
     def item_bytes(self, tensor: str) -> int:
         """Bytes of an element of a tensor as it is written."""
@@ -129,9 +151,18 @@ class OutputFolder:
         self.close()
 
     def discard(self) -> None:
-        """Remove the hidden folder."""
+        """Remove the hidden folder, unless it is another process's, and folders made for it."""
+        if self._lock >= 0:
+            shutil.rmtree(self.partial, ignore_errors=True)
         self.close()
-        shutil.rmtree(self.partial, ignore_errors=True)
+        for path in (self.partial, *self._made):
+            with suppress(OSError):
+                path.rmdir()  # if it is empty
+
+    def release(self) -> None:
+        """Close the files and remove the hidden folder if there is nothing in it to go on with."""
+        begun = self._lock < 0 or any(path.name != ".lock" for path in self.partial.iterdir())
+        self.close() if begun else self.discard()
 
     def close(self) -> None:
         """Close the files; another process may go on with them."""
@@ -141,6 +172,10 @@ class OutputFolder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _whole_in(self, folder: Path) -> bool:
+        files = [(folder / file, size) for file, (_, size) in self._heads.items()]
+        return all(path.is_file() and path.stat().st_size == size for path, size in files)
 
     def _plan(self) -> None:
         """Which tensor lies in which file, and where."""
@@ -176,6 +211,8 @@ class OutputFolder:
 
     def _plan_file(self, file: Path, tensors: list[tuple[str, str, tuple[int, ...]]]) -> None:
         head, starts = encode_header(tensors, {"format": "pt"})
+        if len(starts) < len(tensors):  # masks: of expert a.b and tensor c, of a and b.c
+            raise ValueError(f"{file} would hold two tensors of one name: rename the experts")
         end = len(head)
         for name, dtype, shape in tensors:
             stored_bytes = ITEM_BYTES[dtype]
@@ -185,6 +222,16 @@ class OutputFolder:
                 elements *= length
             end += elements * stored_bytes
         self._heads[file] = (head, end)
+
+
+@contextmanager
+def _naming(file: Path, size: int) -> Iterator[None]:
+    """Errors of writing say which file and how large it is to become."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"{file} of {size:,} bytes cannot be written: {why}") from None
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -212,6 +212,11 @@ class Engine:
             update = tau * merge.lam
             merged = update + base if merge.lam else base
             written = merged.to(_dtype(merge.dtype))
+            if not all(bound.isfinite() for bound in written.aminmax()):
+                wider = "" if merge.dtype == "float32" else "; write it in float32"
+                raise ValueError(
+                    f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
+                )
             if merge.dtype != "float32":
                 moving = update.ne(0)
                 counted.moving[number] += int(moving.sum())
