@@ -652,6 +652,38 @@ def test_one_of_several_outputs_with_a_very_long_name_leaves_none(refused):
     refused({"merges": merges}, "File name too long", out="new/folder")
 
 
+def test_an_input_that_changes_while_it_is_read_is_no_input(models, refused, monkeypatch):
+    write, changed = output_folder.OutputFolder.write, []
+
+    def meanwhile(*arguments, **more):
+        changed or os.utime(models / "math/model.safetensors", (0, 0))
+        changed.append(1)
+        return write(*arguments, **more)
+
+    monkeypatch.setattr(output_folder.OutputFolder, "write", meanwhile)
+    refused(TIES, "a model's files changed while they were merged")
+
+
+def test_an_input_that_becomes_shorter_is_named(models, refused, monkeypatch):
+    file = models / "math/model.safetensors"
+    whole, read = file.read_bytes(), os.preadv
+
+    def shorter(descriptor, *arguments):
+        if os.path.samestat(os.fstat(descriptor), file.stat()):
+            return 0
+        return read(descriptor, *arguments)
+
+    monkeypatch.setattr(os, "preadv", shorter)
+    refused(TIES, "math/model.safetensors became shorter while it was read")
+    assert file.read_bytes() == whole
+
+
+def test_times_that_cannot_be_written_are_a_sentence(models, capsys):
+    (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
+    assert main(["check", str(models / "recipe.yaml"), "--timing", str(models / "base")]) == 1
+    assert capsys.readouterr().err.startswith("mergescale: error: ")
+
+
 def test_another_merge_under_the_name_is_left_alone(models, accepted, refused):
     accepted(TIES)
     refused({**TIES, "lambda": 0.4}, "out exists already and is not this merge")

@@ -35,11 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         chosen.run(chosen)
+        if chosen.timing:
+            timing.write(chosen.timing)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"mergescale: error: {_sentence(error)}", file=sys.stderr)
         return 1
-    if chosen.timing:
-        timing.write(chosen.timing)
     return 0
 
 

@@ -92,7 +92,11 @@ def merge_models(
 def _stream(
     engine: Engine, merges: Sequence[Merge], kept: Path | None, progress: Callable[[int], None]
 ) -> list[Done]:
-    plan = _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
+
+    def planned() -> str:
+        return _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
+
+    plan = planned()
     outputs = [_output(merge, engine) for merge in merges]
     _check_apart(outputs, engine)
     with _discarded_if_it_fails(outputs):
@@ -105,6 +109,8 @@ def _stream(
             output.start(anew=journal.done == 0)
         found = engine.statistics(merges, kept, progress)
         tally = engine.run(merges, outputs, found, journal, progress)
+        if planned() != plan:
+            raise ValueError("a model's files changed while they were merged: merge again")
         records = [_record(engine, merges, number, tally) for number in range(len(merges))]
         for output, merge, record in zip(outputs, merges, records, strict=True):
             output.finish(record, model_card(merge, record))
