@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from mergescale.merging.mergekit_file import as_recipe
 from mergescale.merging.methods.registry import all_methods, get_method, method_names
 from mergescale.merging.presets import PRESETS, preset_settings
 
@@ -113,3 +114,32 @@ def test_tau_needs_one_value_of_a_swept_parameter_and_a_seed():
         get_method("ties").tau({"a": {}})
     with pytest.raises(ValueError, match="dare_ties draws at random and needs a seed"):
         get_method("dare_ties").tau({"a": {}}, density=0.2)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "own", "message"),
+    [
+        ("ties", {"rescale": True}, {}, "rescale: true is not supported for ties"),
+        ("dare_ties", {"rescale": False}, {}, "rescale: false is not supported for dare_ties"),
+        ("ties", {}, {"lambda": 0.5}, "lambda is not supported; it belongs under parameters"),
+        ("ties", {"density": [0.1, 0.5]}, {}, "density is a gradient"),
+        ("ties", {"epsilon": 0.1}, {}, "parameters.epsilon is not supported; understood: weight"),
+        ("slerp", {"t": 0.5}, {}, "slerp is between base_model and one other model"),
+        ("slerp", {}, {}, "slerp"),
+        ("della", {}, {}, "merge_method is 'della', understood are linear"),
+        ("linear", {}, {}, "linear with a base_model that is not among models"),
+        ("task_arithmetic", {"normalize": True, "weight": 0}, {}, "weights add up to 0"),
+    ],
+)
+def test_what_mergekit_s_file_says_is_done_or_refused(method, parameters, own, message):
+    models = [{"model": "a", "parameters": own}, {"model": "b"}]
+    content = {"merge_method": method, "base_model": "base", "models": models}
+    with pytest.raises(ValueError, match=message):
+        as_recipe(content | {"parameters": parameters})
+
+
+def test_weights_of_mergekit_s_linear_must_add_up_to_1_or_be_made_to():
+    content = {"merge_method": "linear", "models": [{"model": "a"}, {"model": "b"}]}
+    assert as_recipe(content)["experts"] == {"b": {"path": "b", "weight": 0.5}}
+    with pytest.raises(ValueError, match="needs weights that add up to 1"):
+        as_recipe(content | {"parameters": {"normalize": False}})

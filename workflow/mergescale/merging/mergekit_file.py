@@ -65,6 +65,8 @@ def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
     base = content.get("base_model") or (listed[0][0] if method == "linear" else None)
     if not isinstance(base, str):
         raise ValueError("base_model is missing")
+    if method == "linear" and base not in (model for model, _ in listed):
+        raise ValueError("linear with a base_model that is not among models: leave base_model out")
     recipe = {
         "base": base,
         "experts": _experts(method, base, listed, shared),
