@@ -10,15 +10,13 @@ from merging_oracle import random_model, random_task_vectors, write_model
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from mergescale.merging import merge_folders
 from mergescale.merging.apply import merge as merged_in_memory
 from mergescale.merging.checkpoint import read_weights
-from mergescale.merging.journal import Journal
 from mergescale.merging.merge_folders import merge_models, read_task_vectors
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.output_folder import OutputFolder
 from mergescale.merging.pieces import BLOCK
-from mergescale.merging.source import Source
-from mergescale.merging.stream import Engine, Merge, element_bytes, piece_elements
+from mergescale.merging.stream import Merge, element_bytes, piece_elements
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
@@ -66,34 +64,6 @@ def of(folders, merge):
     return {name: folders[name] for name in merge.experts}
 
 
-def stream(base, experts, merges, threads=1, blocks=1):
-    """What `merge_models` does, with pieces of so many blocks."""
-    memory = threads * blocks * BLOCK * element_bytes(len(experts))
-    sources = {name: Source.open(folder, name) for name, folder in experts.items()}
-    engine = Engine(Source.open(base, "base"), sources, threads=threads, memory=memory)
-    assert engine.elements == blocks * BLOCK
-    outputs = [
-        OutputFolder(
-            m.folder,
-            engine.base,
-            m.dtype,
-            m.shard_bytes,
-            tuple(m.method.extras(m.experts)) if m.method.extras else (),
-        )
-        for m in merges
-    ]
-    for output in outputs:
-        output.start(anew=True)
-    silent = lambda _: None  # noqa: E731
-    found = engine.statistics(merges, None, silent)
-    journal = Journal(outputs[0].partial / "journal.json", "plan")
-    engine.run(merges, outputs, found, journal, silent)
-    for output in outputs:
-        output.finish({}, "")
-    for source in (engine.base, *sources.values()):
-        source.close()
-
-
 def raw(tensor):
     return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
 
@@ -129,9 +99,13 @@ def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, n
 
 
 @pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 3)])
-def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, threads, blocks):
+def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
     experts = {name: path for name, path in folders.items() if name != "base"}
-    stream(folders["base"], experts, [wanted(tmp_path, n) for n in METHODS], threads, blocks)
+    memory = threads * blocks * BLOCK * element_bytes(len(experts))
+    monkeypatch.setattr(merge_folders, "working_memory", lambda *_: memory)
+    assert piece_elements(len(experts), threads, memory) == blocks * BLOCK
+    merges = [wanted(tmp_path, name) for name in METHODS]
+    merge_models(folders["base"], experts, merges, threads=threads)
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
 
