@@ -191,6 +191,10 @@ BAD = {
         ['mixture.folder is "flan"', "no such folder"],
     ),
     "key given twice": ("seed: 1\nseed: 2", ['line 2 gives the key "seed" a second time']),
+    "method for other counts": (
+        "merging: {methods: {slerp: {}}}",
+        ["merging.methods.slerp", "slerp merges", "draws.counts holds 4"],
+    ),
     "no mapping": ("- 1", ["overlay.yaml holds [1]", "a mapping"]),
     "no YAML": ("a: [", ["overlay.yaml is not YAML"]),
 }

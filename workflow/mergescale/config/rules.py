@@ -162,6 +162,11 @@ def check_methods(config: dict) -> None:
         key = f"merging.methods.{name}"
         if name not in known:
             raise ConfigError(f"{key} is not a method; {choose(name, known)}")
+        for count in config["draws"]["counts"]:
+            try:
+                known[name].check_experts(count)
+            except ValueError as error:
+                raise ConfigError(f"{key}: {error}; draws.counts holds {count}") from None
         parameters = {parameter.name: parameter for parameter in known[name].parameters}
         for parameter, given in settings.items():
             if parameter not in parameters:
