@@ -142,15 +142,15 @@ BAD = {
     "empty study name": ("study: ''", ['study is ""', "begin with a letter"]),
     "override of no size": (
         "training: {pretrain: {sizes: {800k: {steps: 10}}}}",
-        ["training.pretrain.sizes.800k is not a size", "did you mean 700k?", "40k"],
+        ["training.pretrain.sizes.800k is not a size", "did you mean 500k?", "40k"],
     ),
     "warm-up longer than the training": (
         "training: {expert: {steps: 5}}",
         ["training.expert.warmup is 20", "at most the 5 steps", "40k"],
     ),
     "override's warm-up": (
-        "training: {expert: {sizes: {700k: {warmup: 801}}}}",
-        ["training.expert.sizes.700k.warmup is 801", "at most the 800 steps"],
+        "training: {expert: {sizes: {500k: {warmup: 801}}}}",
+        ["training.expert.sizes.500k.warmup is 801", "at most the 800 steps"],
     ),
     "rows longer than the model's": (
         "models: {max_length: 32}",

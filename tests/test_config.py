@@ -76,14 +76,14 @@ def test_null_removes_categories_sizes_and_methods(overlay):
     config = overlay(
         """
         tasks: {held_in: {sentiment: null}}
-        models: {sizes: {700k: null}}
-        training: {expert: {sizes: {700k: {steps: 7}, 40k: {steps: 20}}}}
+        models: {sizes: {500k: null}}
+        training: {expert: {sizes: {500k: {steps: 7}, 40k: {steps: 20}}}}
         merging: {methods: {dare_ties: null}}
         draws: {counts: [7]}
         """
     )
     assert "sentiment" not in study_config.categories(config)
-    assert study_config.sizes(config) == ["40k", "120k", "350k"]
+    assert study_config.sizes(config) == ["40k", "120k", "250k"]
     assert study_config.methods(config) == ["averaging", "task_arithmetic", "ties"]
     # the override of a removed size goes with it
     assert config["training"]["expert"]["sizes"] == {"40k": {"steps": 20}}
@@ -111,8 +111,8 @@ def test_text_that_looks_like_a_number_stays_a_name():
 
 
 def test_stage_merges_the_overrides_of_a_size(overlay):
-    config = overlay("training: {expert: {sizes: {700k: {learning_rate: 1e-4}}}}")
-    largest = study_config.stage(config, "expert", "700k")
+    config = overlay("training: {expert: {sizes: {500k: {learning_rate: 1e-4}}}}")
+    largest = study_config.stage(config, "expert", "500k")
     smallest = study_config.stage(config, "expert", "40k")
     assert largest == {**smallest, "learning_rate": 1e-4}
     assert largest["dropout"] == 0.0
@@ -193,4 +193,4 @@ def test_workflow_stops_before_any_job_with_one_line(snakemake, tmp_path):
 def test_workflow_sees_the_completed_configuration(snakemake, tmp_path):
     run = snakemake(yaml.safe_dump({"study": "other", "models": {"sizes": {"40k": None}}}))
     assert run.returncode == 0, run.stderr
-    assert (tmp_path / "study.txt").read_text().split() == ["other", "120k", "350k", "700k"]
+    assert (tmp_path / "study.txt").read_text().split() == ["other", "120k", "250k", "500k"]

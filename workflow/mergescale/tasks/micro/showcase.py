@@ -50,7 +50,7 @@ WHY = {
 HEAD = """\
 # The micro world
 
-A small synthetic world in little English, made for this study: models of 40,000 to 700,000
+A small synthetic world in little English, made for this study: models of 40,000 to 500,000
 parameters can learn it within minutes on one processor core, and bigger ones learn it better. From
 it come the pre-training corpus, the instruction mixture, and stand-ins for all 23 datasets.
 

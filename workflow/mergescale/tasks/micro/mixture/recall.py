@@ -9,7 +9,6 @@ from mergescale.tasks.micro.mixture.form import Draw, coin, form
 from mergescale.tasks.micro.mixture.scenes import person
 from mergescale.tasks.micro.world import WORLD, a, join
 
-YES_NO = ("yes", "no")
 # fact: (what to ask for, how to say it); {p} the person, {v} the value.
 _PERSON = {
     "home": ("the home town of {p}", "{p} comes from {v}"),
@@ -52,31 +51,6 @@ def _complete(rng: random.Random) -> Draw:
     return Draw({"said": f"{asked.format(p=subject)} is"}, value)
 
 
-def _fact_check(rng: random.Random) -> Draw:
-    """A fact as it is, or with the value that somebody or some other town has."""
-    subject, relation, value, _, said = _fact(rng)
-    everybody = WORLD.places if subject in WORLD.places else WORLD.people
-    values = {getattr(other, relation) for other in everybody.values()} - {value, "", None}
-    yes = coin(rng)
-    claimed = value if yes else rng.choice(sorted(values))
-    return Draw({"said": said.format(p=subject, v=claimed)}, "yes" if yes else "no", YES_NO)
-
-
-def _same_topic(rng: random.Random) -> Draw:
-    """Two facts of one kind about two subjects, or of two kinds about one subject."""
-    one, relation, _, _, said = _fact(rng)
-    everybody, forms = (WORLD.places, _PLACE) if one in WORLD.places else (WORLD.people, _PERSON)
-    yes = coin(rng)
-    while True:
-        other = rng.choice([name for name in everybody if name != one]) if yes else one
-        kind = relation if yes else rng.choice([r for r in forms if r != relation])
-        if value := getattr(everybody[other], kind):
-            break
-    first = said.format(p=one, v=getattr(everybody[one], relation))
-    second = forms[kind][1].format(p=other, v=value)
-    return Draw({"first": first, "second": second}, "yes" if yes else "no", YES_NO)
-
-
 def _card(rng: random.Random) -> Draw:
     """A card with two fields, made up, told in a sentence."""
     name = person(rng).name
@@ -101,15 +75,6 @@ TASKS = (
     form(
         "complete_fact", "recalls a fact of the world", _complete,
         "Finish this: {said}", 'How does "{said}" go on?', "{said} ... Which word comes next?",
-    ),
-    form(
-        "fact_check", "knows whether a fact of the world is so", _fact_check,
-        "{said}. Is it so in this world?", "Somebody told me: {said}. Is that right? yes or no?",
-    ),
-    form(
-        "same_topic", "sees whether two facts are of one kind", _same_topic,
-        "{first}, and {second}. Are both facts of one kind?",
-        "Here are two facts. {first}. {second}. Do both tell one kind of thing?",
     ),
     form(
         "card", "tells a card in a sentence", _card,
