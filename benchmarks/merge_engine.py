@@ -84,7 +84,7 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
     """
     import torch
 
-    from mergescale.merging.safetensors_header import encode_header
+    from mergescale.merging.streaming.safetensors_header import encode_header
 
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16",

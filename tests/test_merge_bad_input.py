@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mergescale.cli.main import main
-from mergescale.merging import output_folder
+from mergescale.merging.streaming import output_folder
 
 SHAPES = {"model.embed_tokens.weight": (20, 8), "model.norm.weight": (8,), "w": (40, 25)}
 TIES = {"method": "ties", "density": 0.2, "lambda": 0.5}
@@ -596,7 +596,7 @@ def test_memory_that_is_too_little_or_unreadable(refused, more, said):
 
 
 def test_memory_for_python_but_not_for_pieces(refused, monkeypatch):
-    from mergescale.merging import memory
+    from mergescale.merging.streaming import memory
 
     monkeypatch.setattr(memory, "anonymous_memory", lambda: 0)
     limit = memory._HEADROOM + 2 * memory._HISTOGRAM_BYTES + 1000

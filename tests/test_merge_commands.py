@@ -8,10 +8,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mergescale.cli.main import main
-from mergescale.merging import stream_statistics
-from mergescale.merging.memory import parse_bytes
-from mergescale.merging.recipe_file import read_recipe
-from mergescale.merging.work import estimate
+from mergescale.merging.streaming import stream_statistics
+from mergescale.merging.streaming.memory import parse_bytes
+from mergescale.merging.streaming.recipe_file import read_recipe
+from mergescale.merging.streaming.work import estimate
 
 SHAPES = {"model.embed_tokens.weight": (40, 16), "model.norm.weight": (16,), "w": (300, 250)}
 ELEMENTS = 40 * 16 + 16 + 300 * 250
@@ -168,7 +168,7 @@ def test_mergekits_file_is_understood(models, run):
 
 
 def test_check_reads_headers_only(models, run, monkeypatch):
-    from mergescale.merging.source import Source
+    from mergescale.merging.streaming.source import Source
 
     monkeypatch.setattr(Source, "read_bytes", None)
     lines = run("check", FOUR["sum"]).splitlines()
@@ -184,7 +184,7 @@ def test_explain_tells_work_and_memory_before_anything_is_done(models, run):
 
 
 def test_the_estimate_is_what_a_merge_moves(models, run):
-    from mergescale.merging.merge_folders import merge_models
+    from mergescale.merging.streaming.merge_folders import merge_models
 
     for recipe in (*FOUR.values(), {"merges": FOUR}):
         run("explain", recipe)

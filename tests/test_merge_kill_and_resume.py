@@ -18,8 +18,8 @@ KILLS = 10
 SLOW = """
 import sys, time
 from mergescale.cli.main import main
-from mergescale.merging import journal, stream
-from mergescale.merging.output_folder import OutputFolder
+from mergescale.merging.streaming import journal, stream
+from mergescale.merging.streaming.output_folder import OutputFolder
 journal._SECONDS_BETWEEN_MARKS = 0
 stream._WORKING_BYTES = 6_000_000
 write = OutputFolder.write

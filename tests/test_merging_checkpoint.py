@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from mergescale.merging import checkpoint
 from mergescale.merging.apply import apply_
 from mergescale.merging.checkpoint import read_weights
-from mergescale.merging.merge_folders import merge_models, read_task_vectors
+from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.stream import Merge
+from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.streaming.stream import Merge
 
 
 @pytest.fixture(scope="module")
@@ -253,10 +254,10 @@ def test_an_error_while_writing_leaves_nothing(folders, tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mergescale.merging import output_folder
-from mergescale.merging.merge_folders import merge_models
+from mergescale.merging.streaming import output_folder
+from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.stream import Merge
+from mergescale.merging.streaming.stream import Merge
 output_folder.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 out, base, expert = map(Path, sys.argv[1:])
 merge_models(base, {"qa": expert}, [Merge(out, get_method("averaging"), ("qa",), 1.0)])

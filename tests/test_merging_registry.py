@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from mergescale.merging.mergekit_file import as_recipe
 from mergescale.merging.methods.registry import all_methods, get_method, method_names
-from mergescale.merging.presets import PRESETS, preset_settings
+from mergescale.merging.streaming.mergekit_file import as_recipe
+from mergescale.merging.streaming.presets import PRESETS, preset_settings
 
 
 def test_reading_declarations_imports_nothing_heavy():

@@ -79,7 +79,7 @@ rule merged_model:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     params:
-        code=lambda w: method_digest(w.method),
+        code=lambda w: [code_digest("streaming"), method_digest(w.method)],
         base=lambda w, input: Path(input.base).parent,
         experts=expert_arguments(constituents),
     shell:

@@ -73,10 +73,10 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.memory import parse_bytes
-    from mergescale.merging.merge_folders import merge_models
-    from mergescale.merging.recipe_file import read_recipe
-    from mergescale.merging.work import estimate
+    from mergescale.merging.streaming.memory import parse_bytes
+    from mergescale.merging.streaming.merge_folders import merge_models
+    from mergescale.merging.streaming.recipe_file import read_recipe
+    from mergescale.merging.streaming.work import estimate
     from mergescale.progress import ByteProgress
 
     memory = parse_bytes(chosen.memory_limit)
@@ -103,17 +103,17 @@ def _merge(chosen: argparse.Namespace) -> None:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.check import check_recipe
-    from mergescale.merging.recipe_file import read_recipe
+    from mergescale.merging.streaming.check import check_recipe
+    from mergescale.merging.streaming.recipe_file import read_recipe
 
     for line in check_recipe(read_recipe(chosen.recipe)):
         print(line)
 
 
 def _explain(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.memory import parse_bytes
-    from mergescale.merging.recipe_file import read_recipe
-    from mergescale.merging.work import explain
+    from mergescale.merging.streaming.memory import parse_bytes
+    from mergescale.merging.streaming.recipe_file import read_recipe
+    from mergescale.merging.streaming.work import explain
 
     memory = parse_bytes(chosen.memory_limit)
     for line in explain(read_recipe(chosen.recipe), chosen.threads, memory):

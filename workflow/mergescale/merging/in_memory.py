@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.chunk import Chunk
 from mergescale.merging.histogram import thresholds_of
 from mergescale.merging.method import Method
 from mergescale.merging.statistics import Sum, Threshold
-from mergescale.merging.task_vector import by_tensor
+from mergescale.merging.task_vector import by_tensor, task_vector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,3 +101,11 @@ def blocks(chunk: Chunk, block: int) -> Sequence[Chunk]:
         )
         for at in range(0, size, block)
     ]
+
+
+def read_task_vectors(base: Mapping, experts: Mapping[str, str | Path]) -> dict[str, dict]:
+    """{expert: task vector} from {expert: folder}; base: the weights of the base."""
+    return {
+        name: task_vector(read_weights(folder), base, label=f"{name} ({folder})")
+        for name, folder in sorted(experts.items())
+    }

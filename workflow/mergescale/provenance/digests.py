@@ -20,6 +20,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "training": ("training", "models", "stages/bases.py", "tasks/files.py", "tasks/task.py"),
     "evaluation": ("evaluation", "models", "tasks/files.py", "tasks/task.py"),
     "merging": ("merging", "stages/merge_scores.py"),
+    # Merged folders; a study's sweep happens in memory.
+    "streaming": ("merging/streaming",),
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
     # How scores become records; kept evaluations do not depend on it.

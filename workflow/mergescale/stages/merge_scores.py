@@ -14,7 +14,7 @@ from typing import Any
 from mergescale.evaluation.tasks import macro_average
 from mergescale.merging.apply import apply_
 from mergescale.merging.checkpoint import read_weights
-from mergescale.merging.merge_folders import read_task_vectors
+from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.method import LAMBDA, Method
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import Recipe, weights_digest

@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from mergescale.merging.merge_folders import merge_models
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import weights_digest
-from mergescale.merging.stream import Merge
+from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.streaming.stream import Merge
 
 
 def make_merged_model(

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.chunk import Chunk
-from mergescale.merging.journal import Journal, Tally
 from mergescale.merging.method import Method
-from mergescale.merging.output_folder import OutputFolder
-from mergescale.merging.pieces import BLOCK, Piece, in_order, pieces
-from mergescale.merging.reader import Reader
-from mergescale.merging.source import Source, check_alike
 from mergescale.merging.statistics import Sum, Threshold
-from mergescale.merging.stream_statistics import Found, find
+from mergescale.merging.streaming.journal import Journal, Tally
+from mergescale.merging.streaming.output_folder import OutputFolder
+from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
+from mergescale.merging.streaming.reader import Reader
+from mergescale.merging.streaming.source import Source, check_alike
+from mergescale.merging.streaming.stream_statistics import Found, find
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.histogram import LowerHalves, UpperHalves
 from mergescale.merging.in_memory import blocks
-from mergescale.merging.pieces import BLOCK, Piece, in_order, pieces
 from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.stream import Engine, Merge
+    from mergescale.merging.streaming.stream import Engine, Merge
 
 _KEPT_FORMAT = 1
 

@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from mergescale import __version__
-from mergescale.merging.check import check_tokenizers
-from mergescale.merging.checkpoint import read_weights
-from mergescale.merging.journal import Journal, Tally
-from mergescale.merging.memory import working_memory
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.model_card import model_card
-from mergescale.merging.output_folder import OutputFolder
-from mergescale.merging.reader import digest_name
-from mergescale.merging.source import Source
-from mergescale.merging.stream import Engine, Merge
-from mergescale.merging.task_vector import task_vector
+from mergescale.merging.streaming.check import check_tokenizers
+from mergescale.merging.streaming.journal import Journal, Tally
+from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.model_card import model_card
+from mergescale.merging.streaming.output_folder import OutputFolder
+from mergescale.merging.streaming.reader import digest_name
+from mergescale.merging.streaming.source import Source
+from mergescale.merging.streaming.stream import Engine, Merge
 
 DEFAULT_MEMORY = 500_000_000
 
@@ -235,11 +233,3 @@ def _record(engine: Engine, merges: Sequence[Merge], number: int, tally: Tally) 
 def _digest(content: Any) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_task_vectors(base: Mapping, experts: Mapping[str, str | Path]) -> dict[str, dict]:
-    """{expert: task vector} from {expert: folder}; base: the weights of the base."""
-    return {
-        name: task_vector(read_weights(folder), base, label=f"{name} ({folder})")
-        for name, folder in sorted(experts.items())
-    }

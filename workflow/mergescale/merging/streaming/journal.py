@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mergescale.merging.output_folder import OutputFolder
+from mergescale.merging.streaming.output_folder import OutputFolder
 
 _SECONDS_BETWEEN_MARKS = 5.0
 

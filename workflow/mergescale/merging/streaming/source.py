@@ -15,7 +15,7 @@ from mergescale.merging.checkpoint import (
     read_config,
     weight_files,
 )
-from mergescale.merging.safetensors_header import Stored, read_header
+from mergescale.merging.streaming.safetensors_header import Stored, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor

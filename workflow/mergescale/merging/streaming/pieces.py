@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mergescale.merging.source import Source
+from mergescale.merging.streaming.source import Source
 
 BLOCK = 1 << 16  # elements; pieces begin at multiples of it
 Result = TypeVar("Result")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mergescale.merging import mergekit_file
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.presets import preset_settings
-from mergescale.merging.stream import Merge
+from mergescale.merging.streaming import mergekit_file
+from mergescale.merging.streaming.presets import preset_settings
+from mergescale.merging.streaming.stream import Merge
 
 DTYPES = ("float32", "bfloat16", "float16")
 _TOP = ("base", "experts", "merges", "preset", "dtype", "shard_size")
@@ -44,7 +44,7 @@ def read_recipe(file: Path) -> RecipeFile:
     Raises ValueError, one sentence that names the file and the key, for anything that is not
     understood: nothing is ignored silently.
     """
-    from mergescale.merging.yaml_file import read_mapping
+    from mergescale.merging.streaming.yaml_file import read_mapping
 
     content = read_mapping(file)
     try:
@@ -222,7 +222,7 @@ def _weight(value: Any, expert: str) -> float:
 
 
 def _shard_bytes(value: Any) -> int:
-    from mergescale.merging.memory import parse_bytes
+    from mergescale.merging.streaming.memory import parse_bytes
 
     try:
         return parse_bytes(value)

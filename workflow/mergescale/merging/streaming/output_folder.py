@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions, sync
-from mergescale.merging.pieces import Piece
-from mergescale.merging.safetensors_header import ITEM_BYTES, encode_header
-from mergescale.merging.source import Source
+from mergescale.merging.streaming.pieces import Piece
+from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
+from mergescale.merging.streaming.source import Source
 
 FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 MASKS = "masks.safetensors"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from mergescale.merging.memory import working_memory
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.output_folder import FORMAT_NAMES
-from mergescale.merging.recipe_file import RecipeFile
-from mergescale.merging.safetensors_header import ITEM_BYTES
-from mergescale.merging.source import Source
 from mergescale.merging.statistics import Threshold
-from mergescale.merging.stream import element_bytes, piece_elements
+from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.output_folder import FORMAT_NAMES
+from mergescale.merging.streaming.recipe_file import RecipeFile
+from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
+from mergescale.merging.streaming.source import Source
+from mergescale.merging.streaming.stream import element_bytes, piece_elements
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mergescale.merging.pieces import BLOCK, Piece
-from mergescale.merging.source import Source
+from mergescale.merging.streaming.pieces import BLOCK, Piece
+from mergescale.merging.streaming.source import Source
 
 if TYPE_CHECKING:
     from torch import Tensor

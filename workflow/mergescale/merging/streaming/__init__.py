@@ -1,0 +1,1 @@
+"""Merges from folders to folders, of models of any size, within fixed memory."""
