@@ -1,7 +1,6 @@
 """A merge that is killed at any moment: never half-written under its name, the same bytes later."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -76,26 +75,37 @@ def contents(folder):
     }
 
 
+def marked(out):
+    """How many pieces the merge has marked as done."""
+    marks = list(out.glob(".*.partial/journal.json"))
+    return max((json.loads(mark.read_text())["done"] for mark in marks), default=0)
+
+
+def wait_for_mark(process, out, pieces):
+    """Until so many more pieces are marked; 0 is any moment from the start of the process on."""
+    wanted = marked(out) + pieces
+    while pieces and marked(out) < wanted and process.poll() is None:
+        time.sleep(0.005)
+
+
 def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole = tmp_path / "whole"
-    started = time.monotonic()
     subprocess.run(command(models, whole), check=True, capture_output=True)
-    taken = time.monotonic() - started
     out, rng, resumed, killed = tmp_path / "out", random.Random(1), 0, 0
     for _ in range(KILLS):
         process = subprocess.Popen(
             command(models, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(rng.uniform(0.3, 1.0) * taken)
-        os.kill(process.pid, signal.SIGKILL)
+        wait_for_mark(process, out, rng.randint(0, 12))
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
         killed += process.wait() == -signal.SIGKILL
         for name in ("ties", "dare"):
             # A folder under its final name is whole, even if the other one is not there yet.
             if (out / name).exists():
                 assert contents(out / name) == contents(whole / name)
-        marks = list(out.glob(".*.partial/journal.json"))
-        resumed += any(json.loads(mark.read_text())["done"] > 0 for mark in marks)
+        resumed += marked(out) > 0
         if (out / "dare").exists():  # it was through: begin anew
             shutil.rmtree(out)
     end = subprocess.run(command(models, out), capture_output=True, text=True)
