@@ -108,3 +108,11 @@ def overlay(tmp_path, monkeypatch):
         return study_config.load(ROOT / "config" / "config.yaml", file)
 
     return with_overlay
+
+
+@pytest.fixture(autouse=True)
+def memory_of_a_fresh_process(monkeypatch):
+    """Merges in the tests' own process count its memory as if it had just started."""
+    from mergescale.merging.streaming import memory
+
+    monkeypatch.setattr(memory, "anonymous_memory", lambda: 200_000_000)

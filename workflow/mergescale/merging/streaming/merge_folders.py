@@ -21,9 +21,7 @@ from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.reader import digest_name
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import Engine, Merge
-
-DEFAULT_MEMORY = 500_000_000
+from mergescale.merging.streaming.stream import WORKING_BYTES, Engine, Merge
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def merge_models(
     merges: Sequence[Merge],
     *,
     threads: int = 1,
-    memory_limit: int = DEFAULT_MEMORY,
+    memory_limit: int | None = None,
     device: str = "cpu",
     kept: Path | None = None,
     progress: Callable[[int], None] = lambda count: None,
@@ -49,7 +47,8 @@ def merge_models(
     """Make several merges of one base and its experts in one pass over their files.
 
     experts: {name: folder}. threads, device: see `Engine`. memory_limit: bytes of anonymous memory
-    of this process. kept: a folder for thresholds, which later merges of these experts use again.
+    of this process, what it holds already included; without one, each thread takes what is fast.
+    kept: a folder for thresholds, which later merges of these experts use again.
     progress: told of the bytes of every step.
 
     A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
@@ -70,7 +69,11 @@ def merge_models(
             if source.folder.samefile(ground.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
         check_tokenizers(ground.folder, {name: source.folder for name, source in sources.items()})
-        memory = working_memory(memory_limit, len(sources), threads)
+        memory = (
+            threads * WORKING_BYTES
+            if memory_limit is None
+            else working_memory(memory_limit, len(sources), threads)
+        )
         engine = Engine(ground, sources, threads=threads, memory=memory, device=device)
         done: dict[int, Done] = {}
         for number, merge in enumerate(merges):

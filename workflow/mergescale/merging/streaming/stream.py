@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Of one thread's pieces together; pieces of this order stay in the processor's cache.
-_WORKING_BYTES = 24_000_000
+WORKING_BYTES = 24_000_000
 
 
 def _dtype(name: str) -> Any:
@@ -96,7 +96,7 @@ def piece_elements(experts: int, threads: int, memory: int) -> int:
 
     Raises ValueError where not even the smallest piece fits.
     """
-    each = min(_WORKING_BYTES, memory // threads)
+    each = min(WORKING_BYTES, memory // threads)
     elements = each // element_bytes(experts) // BLOCK * BLOCK
     if not elements:
         raise ValueError(
