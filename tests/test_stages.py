@@ -172,7 +172,9 @@ def test_merges_record_sweep_choice_recipe_and_scores(study):
         assert set(tasks) == {"reviews", "moods", "colours", "copies"}
         assert point["score"] == pytest.approx(sum(tasks.values()) / 4, abs=1e-6)
     best = max(record["sweep"], key=lambda point: point["score"])  # max takes the first of equals
-    assert record["chosen"] == {key: best[key] for key in ("density", "lambda", "trim_scope")}
+    flags = {"aggregate": "mean", "rounding": "up"}
+    chosen = {key: best[key] for key in ("density", "lambda", "trim_scope")}
+    assert record["chosen"] == chosen | flags
     assert record["recipe"]["lambda"] == best["lambda"]
     assert record["constituents"] == ["questions", "sentiment"]
     assert {name: found["role"] for name, found in record["scores"].items()} == {
