@@ -1,0 +1,10 @@
+"""Prompts from promptsource's `templates.yaml` files (Bach et al., 2022, arXiv 2202.01279).
+
+Read and rendered here, without the promptsource package: the same Jinja semantics, but in a
+sandbox, with the same result each time, and with a sentence for every fault.
+"""
+
+from mergescale.tasks.promptsource.files import load_templates
+from mergescale.tasks.promptsource.template import PromptTemplate, Rendered
+
+__all__ = ["PromptTemplate", "Rendered", "load_templates"]

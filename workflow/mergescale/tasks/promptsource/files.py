@@ -1,0 +1,130 @@
+"""promptsource's files: `<dataset>[/<subset>]/templates.yaml`, in a checkout or any other folder."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mergescale.tasks.promptsource.template import PromptTemplate
+
+FILE = "templates.yaml"
+# A checkout keeps them here; any other folder may hold the datasets' folders itself.
+_ROOTS = ("", "promptsource/templates", "templates")
+
+
+def load_templates(folder: Path, path: str) -> list[PromptTemplate]:
+    """All templates of a dataset, by name.
+
+    Args:
+        folder: a checkout of promptsource, or a folder with the folders of datasets.
+        path: dataset and subset as promptsource names them, e.g. `anli`, `super_glue/wsc.fixed`.
+
+    Raises:
+        ValueError: no such folder or dataset, broken YAML, or a broken template; one sentence
+            with file, template and fix.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; give a checkout of promptsource")
+    for root in _ROOTS:
+        if (file := folder / root / path / FILE).is_file():
+            return _templates(file)
+    raise ValueError(_none_for(folder, path))
+
+
+def _templates(file: Path) -> list[PromptTemplate]:
+    content = _read(file)
+    entries = content.get("templates") if isinstance(content, dict) else None
+    if not isinstance(entries, dict) or not entries:
+        raise ValueError(f"{file}: it holds no templates; add one under the key templates")
+    found: dict[str, PromptTemplate] = {}
+    for key, entry in entries.items():
+        template = _template(file, key, entry)
+        if template.name in found:
+            raise ValueError(f"{file}: two templates are called {template.name!r}; rename one")
+        found[template.name] = template
+    return [found[name] for name in sorted(found)]
+
+
+def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
+    def value(source: dict, field: str, kind: type, words: str) -> Any:
+        given = source.get(field)
+        if given is not None and not isinstance(given, kind):
+            raise ValueError(
+                f"{file}, template {source.get('name', key)!r}: {field} is {given!r}; it must be "
+                f"{words}"
+            )
+        return given
+
+    if not isinstance(entry, dict):
+        raise ValueError(f"{file}, template {key!r}: it is no mapping; give it name and jinja")
+    text = {
+        field: value(entry, field, str, "text, put it in quotes")
+        for field in ("name", "id", "jinja", "answer_choices")
+    }
+    for field in ("name", "jinja"):
+        if not (text[field] or "").strip():
+            raise ValueError(f"{file}, template {text['name'] or key!r}: {field} is missing; add it")
+    about = value(entry, "metadata", dict, "a mapping") or {}
+    return PromptTemplate(
+        name=text["name"].strip(),
+        id=text["id"] or str(key),
+        jinja=text["jinja"],
+        answer_choices=text["answer_choices"],
+        metrics=tuple(map(str, value(about, "metrics", list, "a list of names") or ())),
+        original_task=bool(about.get("original_task")),
+        choices_in_prompt=bool(about.get("choices_in_prompt")),
+        file=file,
+    )
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads the tags of promptsource as plain mappings; no other tag makes an object either."""
+
+
+def _mapping(loader: _Loader, suffix: str, node: yaml.Node) -> dict:
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"!Template{suffix} is no mapping", node.start_mark
+        )
+    return loader.construct_mapping(node, deep=True)
+
+
+# !Template, !TemplateMetadata and what later versions may add.
+_Loader.add_multi_constructor("!Template", _mapping)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: not UTF-8 text; save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}, line {mark.line + 1}" if mark else str(file)
+        what = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ValueError(f"{place}: not YAML as promptsource writes it ({what}); correct it") from None
+
+
+def _none_for(folder: Path, path: str) -> str:
+    there = {
+        file.parent.relative_to(folder / root).as_posix()
+        for root in reversed(_ROOTS)
+        if (folder / root).is_dir()
+        for depth in ("*", "*/*", "*/*/*")
+        for file in (folder / root).glob(f"{depth}/{FILE}")
+    }
+    if not there:
+        return (
+            f"{folder}: no {FILE} for {path!r} nor for any other dataset; give a checkout of "
+            f"promptsource, or a folder with <dataset>/{FILE}"
+        )
+    close = get_close_matches(path, there, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return (
+        f"{folder}: no templates for {path!r}, there is no {Path(path) / FILE} among {len(there)} "
+        f"datasets{hint or '; add the file'}"
+    )

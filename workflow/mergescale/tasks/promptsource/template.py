@@ -1,0 +1,141 @@
+"""One template of promptsource: a row in, prompt and answers out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Template, TemplateSyntaxError, meta
+
+from mergescale.tasks.promptsource import language
+
+_CHOICES = "answer_choices"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered row: the prompt, its right answers, and all answers to choose from, if any."""
+
+    input: str
+    targets: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A template of a dataset.
+
+    Attributes:
+        name: unique within the dataset.
+        id: promptsource's identifier, unique over all datasets.
+        jinja: prompt and answers, split by `|||` once rendered.
+        answer_choices: Jinja too, choices split by `|||`; None for free answers.
+        metrics: promptsource's names, e.g. `Accuracy`, `ROUGE`.
+        original_task: whether it asks what the dataset was made for.
+        choices_in_prompt: whether the prompt lists the choices.
+        file: where it stands, for messages.
+
+    Raises:
+        ValueError: the Jinja has a syntax error or no `|||`.
+    """
+
+    name: str
+    id: str
+    jinja: str
+    answer_choices: str | None = None
+    metrics: tuple[str, ...] = ()
+    original_task: bool = False
+    choices_in_prompt: bool = False
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if language.SEPARATOR not in self.jinja:
+            raise self._fault("jinja has no |||; write the prompt, ||| and the answer")
+        for field in ("jinja", _CHOICES):
+            try:
+                environment = language.environment()
+                environment.compile(environment.parse(getattr(self, field) or ""))
+            except TemplateSyntaxError as error:
+                raise self._fault(
+                    f"line {error.lineno} of {field} is not valid Jinja ({error.message}); "
+                    f"correct it there"
+                ) from None
+
+    def render(self, row: Mapping[str, Any]) -> Rendered | None:
+        """Prompt, answers and choices for a row with the columns of the hub's dataset.
+
+        As in promptsource, each part is stripped, and `|||` within the row's own text splits
+        nothing. Filters that draw at random (`choice`) draw alike for the same row and template.
+
+        Returns:
+            None where the template leaves the prompt or all answers empty, which is how templates
+            pass over rows that they do not fit, or rows without a label.
+
+        Raises:
+            ValueError: the row lacks a column, the template fails on it, or an answer is none of
+                the choices.
+        """
+        for column in self._columns:
+            if column not in row:
+                raise self._fault(
+                    f"it uses the column {column!r}, which the row does not have (it has "
+                    f"{', '.join(map(str, row)) or 'none'}); rename the column or drop the template"
+                )
+        if _CHOICES in row:
+            raise self._fault(f"the row has a column {_CHOICES!r}, a name templates need; rename it")
+        values = {key: language.protected(value) for key, value in row.items()}
+        choices = None
+        if self.answer_choices is not None:
+            choices = language.parts(self._fill(_CHOICES, values, row))
+        prompt, *answers = language.parts(self._fill("jinja", {**values, _CHOICES: choices}, row))
+        targets = tuple(language.unprotected(answer) for answer in answers if answer)
+        if not prompt or not targets:
+            return None
+        shown = tuple(language.unprotected(choice) for choice in choices or ())
+        for target in targets if shown else ():
+            if target not in shown:
+                raise self._fault(
+                    f"the answer {target!r} is not one of the choices {list(shown)}; correct jinja "
+                    f"or answer_choices, or drop the template"
+                )
+        return Rendered(language.unprotected(prompt), targets, shown)
+
+    def _fill(self, field: str, values: dict[str, Any], row: Mapping[str, Any]) -> str:
+        def seed() -> str:
+            return f"{self.id}/{self.name}/{json.dumps(dict(row), sort_keys=True, default=str)}"
+
+        try:
+            return self._compiled[field].render({**values, language.DRAWS: language.Draws(seed)})
+        # A template may do anything to a row: no other kind of error can be named.
+        except Exception as error:
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise self._fault(
+                f"{field} fails on the row with columns {', '.join(map(str, row))} ({what}); "
+                f"correct it or drop the template"
+            ) from None
+
+    @cached_property
+    def _compiled(self) -> dict[str, Template]:
+        environment = language.environment()
+        return {
+            field: environment.from_string(text)
+            for field, text in (("jinja", self.jinja), (_CHOICES, self.answer_choices))
+            if text is not None
+        }
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        """Columns that the template names, in alphabetical order."""
+        environment = language.environment()
+        named: set[str] = set()
+        for text in (self.jinja, self.answer_choices or ""):
+            named |= meta.find_undeclared_variables(environment.parse(text))
+        return sorted(named - {_CHOICES} - set(environment.globals))
+
+    def _fault(self, what: str) -> ValueError:
+        place = f"{self.file}, " if self.file else ""
+        return ValueError(f"{place}template {self.name!r}: {what}")
