@@ -67,7 +67,9 @@ def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
     }
     for field in ("name", "jinja"):
         if not (text[field] or "").strip():
-            raise ValueError(f"{file}, template {text['name'] or key!r}: {field} is missing; add it")
+            raise ValueError(
+                f"{file}, template {text['name'] or key!r}: {field} is missing; add it"
+            )
     about = value(entry, "metadata", dict, "a mapping") or {}
     return PromptTemplate(
         name=text["name"].strip(),
@@ -106,7 +108,9 @@ def _read(file: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}, line {mark.line + 1}" if mark else str(file)
         what = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ValueError(f"{place}: not YAML as promptsource writes it ({what}); correct it") from None
+        raise ValueError(
+            f"{place}: not YAML as promptsource writes it ({what}); correct it"
+        ) from None
 
 
 def _none_for(folder: Path, path: str) -> str:

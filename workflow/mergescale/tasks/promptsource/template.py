@@ -77,7 +77,8 @@ class PromptTemplate:
 
         Raises:
             ValueError: the row lacks a column, the template fails on it, or an answer is none of
-                the choices.
+                the choices though the template asks the dataset's original task. Where it asks
+                another one, such an answer is a free one, without choices.
         """
         for column in self._columns:
             if column not in row:
@@ -86,7 +87,9 @@ class PromptTemplate:
                     f"{', '.join(map(str, row)) or 'none'}); rename the column or drop the template"
                 )
         if _CHOICES in row:
-            raise self._fault(f"the row has a column {_CHOICES!r}, a name templates need; rename it")
+            raise self._fault(
+                f"the row has a column {_CHOICES!r}, a name templates need; rename it"
+            )
         values = {key: language.protected(value) for key, value in row.items()}
         choices = None
         if self.answer_choices is not None:
@@ -96,13 +99,14 @@ class PromptTemplate:
         if not prompt or not targets:
             return None
         shown = tuple(language.unprotected(choice) for choice in choices or ())
-        for target in targets if shown else ():
-            if target not in shown:
-                raise self._fault(
-                    f"the answer {target!r} is not one of the choices {list(shown)}; correct jinja "
-                    f"or answer_choices, or drop the template"
-                )
-        return Rendered(language.unprotected(prompt), targets, shown)
+        wrong = [target for target in targets if shown and target not in shown]
+        if wrong and self.original_task:
+            raise self._fault(
+                f"the answer {wrong[0]!r} is not one of the choices {list(shown)}; correct jinja "
+                f"or answer_choices, or drop the template"
+            )
+        # IMDB's "Negation template", for one, uses its choices as words of a longer answer.
+        return Rendered(language.unprotected(prompt), targets, () if wrong else shown)
 
     def _fill(self, field: str, values: dict[str, Any], row: Mapping[str, Any]) -> str:
         def seed() -> str:
