@@ -187,8 +187,16 @@ BAD = {
         ['tasks.folder is "rows"', "no such folder"],
     ),
     "mixture from a missing folder": (
-        "mixture: {source: jsonl, folder: flan}",
+        "mixture: {source: folder, folder: flan}",
         ['mixture.folder is "flan"', "no such folder"],
+    ),
+    "mixture from an unknown source": (
+        "mixture: {source: jsonl}",
+        ['mixture.source is "jsonl"', "allowed: micro, folder, hub"],
+    ),
+    "mixture of the hub without a commit": (
+        "mixture: {source: hub, repo: a/b}",
+        ["mixture.revision is not given", "a commit"],
     ),
     "key given twice": ("seed: 1\nseed: 2", ['line 2 gives the key "seed" a second time']),
     "method for other counts": (

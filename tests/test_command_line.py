@@ -176,7 +176,7 @@ def test_an_unknown_task_is_refused_with_the_closest_name(here, capsys):
 
 @pytest.mark.parametrize("stage", ["mixture", "corpus"])
 def test_an_unknown_source_is_refused(here, capsys, stage):
-    fails(capsys, [stage, "--source", "hub", "--rows", "4", "--out", "out"], "source 'hub'")
+    fails(capsys, [stage, "--source", "book", "--rows", "4", "--out", "out"], "source 'book'")
 
 
 def test_too_large_a_draw_is_refused(here, capsys):

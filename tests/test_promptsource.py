@@ -237,8 +237,8 @@ def test_an_unknown_column_is_named_with_file_and_template(tmp_path):
     with pytest.raises(ValueError) as caught:
         asked.render({"Premise": "x", "label": 1})
     assert str(caught.value) == (
-        f"{tmp_path}/anli/templates.yaml, template 'asked': it uses the column 'premise', which the "
-        "row does not have (it has Premise, label); rename the column or drop the template"
+        f"{tmp_path}/anli/templates.yaml, template 'asked': it uses the column 'premise', which "
+        "the row does not have (it has Premise, label); rename the column or drop the template"
     )
 
 

@@ -11,7 +11,6 @@ import yaml
 from mergescale import config as study_config
 from mergescale.tasks.files import read_examples
 from mergescale.tasks.rows import DATASETS, tasks_in
-from mergescale.tasks.rows.mixture import mixture
 from mergescale.tasks.sources import mixture_examples, task_of
 from mergescale.tasks.task import SPLITS
 
@@ -276,6 +275,10 @@ def instruction(task: str, number: int) -> dict:
     }
 
 
+def mixture(folder: Path, rows: int, seed: int) -> list:
+    return mixture_examples("folder", rows, seed, folder=folder)
+
+
 def test_a_mixture_draws_alike_from_all_tasks_and_more_where_one_runs_short(tmp_path):
     write(tmp_path, "flan", small=[instruction("small", i) for i in range(5)])
     two = [instruction("big", i) for i in range(50)] + [instruction("other", i) for i in range(50)]
@@ -361,6 +364,6 @@ def test_real_rows_load_and_render(name, least):
 
 @needs_rows
 def test_a_real_mixture_holds_many_tasks():
-    drawn = mixture_examples("jsonl", 2000, 0, MIXTURE)
+    drawn = mixture_examples("folder", 2000, 0, folder=MIXTURE)
     assert len(drawn) == 2000
     assert len({name for name, _ in drawn}) > 100

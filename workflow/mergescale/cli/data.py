@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mergescale import timing
-from mergescale.cli.arguments import add_categories
+from mergescale.cli.arguments import add_categories, positive
 
 
 def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         data = stages.add_parser(name, parents=[common], help=f"write the {what}")
         data.add_argument("--source", required=True)
         if name == "mixture":
-            data.add_argument("--folder", type=Path, help="rows of a local mixture")
+            _add_mixture(data)
         data.add_argument("--rows", type=int, required=True)
         data.add_argument("--seed", type=int, default=0)
         data.add_argument("--out", type=Path, required=True, metavar="PARQUET")
@@ -43,6 +43,40 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     draws.add_argument("--categories", nargs="+", required=True)
     draws.add_argument("--out", type=Path, required=True, metavar="CSV")
     draws.set_defaults(run=_draws)
+
+
+def _add_mixture(mixture: argparse.ArgumentParser) -> None:
+    mixture.description = (
+        "Write an instruction mixture. From a folder or the hub, T0's tasks are left out, and rows "
+        "that share words in a row with validation and test rows of --tasks; removed.csv and "
+        "mixture.json beside the mixture tell what was removed."
+    )
+    mixture.add_argument("--folder", type=Path, help="source folder: JSON lines files")
+    mixture.add_argument("--repo", help="source hub: a dataset of the Hugging Face hub")
+    mixture.add_argument("--revision", help="source hub: a commit of it")
+    mixture.add_argument("--files", metavar="PATTERN", help="source hub: which files (default all)")
+    for column, default in (("input", "inputs"), ("target", "targets"), ("task", "task_name")):
+        mixture.add_argument(
+            f"--{column}-column",
+            default=default,
+            metavar="NAME",
+            help=f"source hub: name of its column with the {column} (default: {default})",
+        )
+    mixture.add_argument(
+        "--tasks",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="a folder of task folders, or some of these, to keep evaluation rows out",
+    )
+    mixture.add_argument(
+        "--ngram",
+        type=positive,
+        default=13,
+        metavar="WORDS",
+        help="words in a row that no row may share with them (default: 13)",
+    )
 
 
 def _task(chosen: argparse.Namespace) -> None:
@@ -77,12 +111,19 @@ def _mixture(chosen: argparse.Namespace) -> None:
     from mergescale.stages.task_files import make_mixture
 
     timing.started()
+    hub = {"repo": chosen.repo, "revision": chosen.revision, "files": chosen.files}
+    if chosen.source == "hub":
+        columns = {name: getattr(chosen, f"{name}_column") for name in ("input", "target", "task")}
+        hub["columns"] = columns
     make_mixture(
         chosen.out,
         source=chosen.source,
         folder=chosen.folder,
         rows=chosen.rows,
         seed=chosen.seed,
+        tasks=chosen.tasks,
+        ngram=chosen.ngram,
+        **hub,
     )
 
 

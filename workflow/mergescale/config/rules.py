@@ -68,19 +68,28 @@ def check_datasets(config: dict) -> None:
 
 
 def check_folders(config: dict) -> None:
-    """Folders of real rows are named and there when their source reads them."""
-    sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
-    for section in sections:
+    """What the sources of real rows need is given, and folders are there."""
+    sections = {"tasks": "jsonl"} | ({"mixture": "folder"} if "it" in config["bases"] else {})
+    for section, source in sections.items():
         folder = config[section]["folder"]
-        if config[section]["source"] != "jsonl":
+        if config[section]["source"] != source:
             continue
         if folder is None:
             raise ConfigError(
                 f"{section}.folder is not given; it must be a folder of JSONL files when "
-                f"{section}.source is jsonl"
+                f"{section}.source is {source}"
             )
         if not Path(folder).is_dir():
             raise ConfigError(f"{section}.folder is {shown(folder)}; there is no such folder")
+    if "mixture" in sections and config["mixture"]["source"] == "hub":
+        for key, what in (
+            ("repo", "a dataset of the hub"),
+            ("revision", "a commit of the dataset"),
+        ):
+            if not config["mixture"][key]:
+                raise ConfigError(
+                    f"mixture.{key} is not given; it must be {what} when mixture.source is hub"
+                )
 
 
 def check_sizes(config: dict) -> None:

@@ -6,9 +6,12 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mergescale.provenance.atomic import replacing, write_json
 from mergescale.tasks.files import read_examples, write_documents, write_examples
+from mergescale.tasks.mixtures.decontamination import Decontamination
+from mergescale.tasks.mixtures.overlap import ngrams_of_tasks
 from mergescale.tasks.sources import corpus_documents, mixture_examples, task_of
 from mergescale.tasks.task import SPLITS, Example
 
@@ -52,9 +55,41 @@ def chance(examples: Sequence[Example]) -> float:
     return sum(1 / len(e.choices) if e.choices else 0.0 for e in examples) / len(examples)
 
 
-def make_mixture(out: Path, *, source: str, folder: Path | None, rows: int, seed: int) -> None:
-    """Write the instruction mixture: examples of many tasks, with the column `task`."""
-    named = mixture_examples(source, rows, seed, folder)
+def make_mixture(
+    out: Path,
+    *,
+    source: str,
+    rows: int,
+    seed: int,
+    tasks: Sequence[Path] = (),
+    ngram: int = 13,
+    **place: Any,
+) -> None:
+    """Write the instruction mixture: examples of many tasks, with the column `task`.
+
+    Of a real source, T0's tasks are removed by name and, where `tasks` has folders of task files,
+    so are rows that share `ngram` words in a row with their validation or test rows. What was
+    removed is written beside `out`: line by line in removed.csv, as counts in mixture.json.
+
+    Args:
+        place: where the rows are, as in `mergescale.tasks.sources.mixture_reader`.
+
+    Raises:
+        ValueError: the source or a task file is missing or faulty, or nothing is left.
+    """
+    if source == "micro":
+        named = mixture_examples(source, rows, seed)
+    else:
+        clean = Decontamination(ngrams_of_tasks(tasks, ngram) if tasks else None)
+        named = mixture_examples(source, rows, seed, clean, **place)
+        given = {key: value for key, value in place.items() if value is not None}
+        if "folder" in given:
+            given["folder"] = str(given["folder"])
+        clean.write(out.with_name("removed.csv"))
+        write_json(
+            out.with_name("mixture.json"),
+            {"source": source, "seed": seed, **given, **clean.record()},
+        )
     write_examples(out, [e for _, e in named], tasks=[name for name, _ in named])
 
 

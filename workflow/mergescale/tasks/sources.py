@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mergescale.tasks.task import Example, Task
 
+if TYPE_CHECKING:
+    from mergescale.tasks.mixtures.batches import Reader
+    from mergescale.tasks.mixtures.decontamination import Decontamination
+
 SOURCES = ("micro", "jsonl")
+MIXTURE_SOURCES = ("micro", "folder", "hub")
 
 
 def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
@@ -23,7 +31,7 @@ def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
     if source == "jsonl":
         from mergescale.tasks.rows import tasks_in
 
-        return tasks_in(_needed(folder, "tasks.folder"))
+        return tasks_in(_needed(folder, "tasks.folder", source))
     raise ValueError(f"task source {source!r} is unknown; there are: {', '.join(SOURCES)}")
 
 
@@ -44,18 +52,64 @@ def task_of(source: str, name: str, folder: Path | None = None) -> Task:
 
 
 def mixture_examples(
-    source: str, rows: int, seed: int, folder: Path | None = None
+    source: str, rows: int, seed: int, clean: Decontamination | None = None, **place: Any
 ) -> list[tuple[str, Example]]:
-    """`rows` examples of the instruction mixture, each with its task's name, in random order."""
+    """`rows` examples of the instruction mixture, each with its task's name, in random order.
+
+    Args:
+        clean: what removes evaluation tasks and rows from the real sources, and keeps the record;
+            by default it goes by the names of tasks only.
+        place: where the real sources are, as in `mixture_reader`.
+    """
     if source == "micro":
         from mergescale.tasks.micro.mixture import mixture
 
         return mixture(rows, seed)
-    if source == "jsonl":
-        from mergescale.tasks.rows.mixture import mixture
+    from mergescale.tasks.mixtures.decontamination import Decontamination
+    from mergescale.tasks.mixtures.drawing import draw
 
-        return mixture(_needed(folder, "mixture.folder"), rows, seed)
-    raise ValueError(f"mixture source {source!r} is unknown; there are: {', '.join(SOURCES)}")
+    return draw(mixture_reader(source, seed, **place), rows, seed, clean or Decontamination())
+
+
+def mixture_reader(
+    source: str,
+    seed: int,
+    *,
+    folder: Path | None = None,
+    repo: str | None = None,
+    revision: str | None = None,
+    files: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Reader:
+    """Reads the rows of a real mixture, again each time it is called.
+
+    Args:
+        folder: JSON lines files, for the source `folder`.
+        repo: dataset of the Hugging Face hub, for the source `hub`.
+        revision: the commit of `repo`.
+        files: pattern of the files of `repo`; None for all.
+        columns: names of the columns `input`, `target` and `task` of `repo`.
+
+    Raises:
+        ValueError: the source is unknown, what it needs is not given, or the hub gives it not.
+    """
+    if source == "folder":
+        from mergescale.tasks.mixtures.folder import read_folder
+
+        return partial(read_folder, _needed(folder, "mixture.folder", source), seed)
+    if source == "hub":
+        from mergescale.tasks.mixtures import hub
+
+        if not repo or not revision:
+            raise ValueError(
+                "mixture.repo and mixture.revision must name a dataset of the hub and one of its "
+                "commits when the source is 'hub'"
+            )
+        paths = hub.files_of(hub.download(repo, revision, files), repo, files)
+        return partial(hub.read_files, paths, hub.Columns(**(columns or {})))
+    raise ValueError(
+        f"mixture source {source!r} is unknown; there are: {', '.join(MIXTURE_SOURCES)}"
+    )
 
 
 def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
@@ -69,9 +123,9 @@ def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
     return corpus(rows, seed)
 
 
-def _needed(folder: Path | None, key: str) -> Path:
+def _needed(folder: Path | None, key: str, source: str) -> Path:
     if folder is None:
-        raise ValueError(f"{key} must name a folder when the source is 'jsonl'")
+        raise ValueError(f"{key} must name a folder when the source is {source!r}")
     if not folder.is_dir():
         raise ValueError(f"{key} is {str(folder)!r}, which is not a folder")
     return folder

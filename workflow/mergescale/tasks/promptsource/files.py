@@ -1,4 +1,4 @@
-"""promptsource's files: `<dataset>[/<subset>]/templates.yaml`, in a checkout or any other folder."""
+"""promptsource's files: `<dataset>[/<subset>]/templates.yaml`, in a checkout or any folder."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 SEPARATOR = "|||"
 # Stands for the separator inside a row's own text, until what was rendered has been split.
 _PROTECTED = "\ue000\ue001\ue000"
-# What the filter `choice` draws with; a template sees it as a variable that none has a reason to use.
+# What the filter `choice` draws with, among the variables of a template.
 DRAWS = "_draws"
 
 

@@ -52,25 +52,30 @@ def read_json_lines(path: Path) -> list[JsonRow]:
     Raises:
         ValueError: the file is not UTF-8, or a line is not a JSON object.
     """
-    rows = []
     # Bytes are split at line feeds only: text may hold other characters that end lines elsewhere.
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, row {number}"
-        try:
-            value = json.loads(line.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise ValueError(f"{place}: not UTF-8 text; save the file as UTF-8") from None
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{place}: not valid JSON ({error.msg} at character {error.pos + 1}); "
-                f"write one JSON object a line"
-            ) from None
-        if not isinstance(value, dict):
-            raise ValueError(
-                f"{place}: a JSON {type(value).__name__}, not an object; write one object a line, "
-                f"with the columns as its keys"
-            )
-        rows.append(JsonRow(path, number, value))
-    return rows
+    lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+    return [json_row(path, number, line) for number, line in lines if line.strip()]
+
+
+def json_row(path: Path, number: int, line: bytes) -> JsonRow:
+    """The object of one line.
+
+    Raises:
+        ValueError: the line is not UTF-8, or not a JSON object.
+    """
+    place = f"{path}, row {number}"
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{place}: not UTF-8 text; save the file as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{place}: not valid JSON ({error.msg} at character {error.pos + 1}); "
+            f"write one JSON object a line"
+        ) from None
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{place}: a JSON {type(value).__name__}, not an object; write one object a line, "
+            f"with the columns as its keys"
+        )
+    return JsonRow(path, number, value)
