@@ -64,7 +64,7 @@ def test_the_interface_s_example_is_a_task():
 
 def test_rows_of_one_s_own_become_task_files(project):
     edit(
-        project / "workflow/mergescale/tasks/rows/datasets/__init__.py",
+        project / "workflow/mergescale/tasks/real/datasets/__init__.py",
         ("import ag_news", "import mrpc, ag_news"),
         ("    rte.DATASET,\n", "    rte.DATASET,\n    mrpc.DATASET,\n"),
     )

@@ -21,7 +21,7 @@ def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
 
         return TASKS
     if source == "jsonl":
-        from mergescale.tasks.rows import tasks_in
+        from mergescale.tasks.real import tasks_in
 
         return tasks_in(_needed(folder, "tasks.folder"))
     raise ValueError(f"task source {source!r} is unknown; there are: {', '.join(SOURCES)}")
@@ -52,7 +52,7 @@ def mixture_examples(
 
         return mixture(rows, seed)
     if source == "jsonl":
-        from mergescale.tasks.rows.mixture import mixture
+        from mergescale.tasks.real.mixture import mixture
 
         return mixture(_needed(folder, "mixture.folder"), rows, seed)
     raise ValueError(f"mixture source {source!r} is unknown; there are: {', '.join(SOURCES)}")

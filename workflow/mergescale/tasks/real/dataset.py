@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mergescale.tasks.rows.splits import Row
+from mergescale.tasks.real.splits import Row
 from mergescale.tasks.task import Example, stable_fraction
 
 

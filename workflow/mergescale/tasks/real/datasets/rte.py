@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.dataset import Dataset, Template
 
 DATASET = Dataset(
     name="rte",

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from mergescale.tasks.files import subset
-from mergescale.tasks.rows.dataset import Dataset, render
-from mergescale.tasks.rows.datasets import DATASETS
-from mergescale.tasks.rows.splits import Row, read_splits
+from mergescale.tasks.real.dataset import Dataset, render
+from mergescale.tasks.real.datasets import DATASETS
+from mergescale.tasks.real.splits import Row, read_splits
 from mergescale.tasks.task import SPLITS, Example, Task
 
 

@@ -10,8 +10,8 @@ import yaml
 
 from mergescale import config as study_config
 from mergescale.tasks.files import read_examples
-from mergescale.tasks.rows import DATASETS, tasks_in
-from mergescale.tasks.rows.mixture import mixture
+from mergescale.tasks.real import DATASETS, tasks_in
+from mergescale.tasks.real.mixture import mixture
 from mergescale.tasks.sources import mixture_examples, task_of
 from mergescale.tasks.task import SPLITS
 

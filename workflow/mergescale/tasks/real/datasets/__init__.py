@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.rows.dataset import Dataset
-from mergescale.tasks.rows.datasets import ag_news, copa, imdb, rte
+from mergescale.tasks.real.dataset import Dataset
+from mergescale.tasks.real.datasets import ag_news, copa, imdb, rte
 
 DATASETS: tuple[Dataset, ...] = (
     imdb.DATASET,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.dataset import Dataset, Template
 
 # The column `question` as a question and as the word that joins the two halves of a sentence.
 QUESTIONS = {"cause": "Why did this happen?", "effect": "What happened because of this?"}

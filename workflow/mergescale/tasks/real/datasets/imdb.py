@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.dataset import Dataset, Template
 
 
 def _readable(texts: Mapping[str, str]) -> dict[str, str]:

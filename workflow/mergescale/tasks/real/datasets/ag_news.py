@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.dataset import Dataset, Template
 
 
 def _readable(texts: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 from mergescale.tasks.files import subset
-from mergescale.tasks.rows.json_lines import JsonRow, read_json_lines
+from mergescale.tasks.real.json_lines import JsonRow, read_json_lines
 from mergescale.tasks.task import Example, stable_fraction
 
 # Long prompts lose their beginning, so half of the rows are told last what to do.

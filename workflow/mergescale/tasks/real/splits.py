@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mergescale.tasks.rows.json_lines import JsonRow, read_json_lines
+from mergescale.tasks.real.json_lines import JsonRow, read_json_lines
 from mergescale.tasks.task import SPLITS, stable_fraction
 
 if TYPE_CHECKING:
-    from mergescale.tasks.rows.dataset import Dataset
+    from mergescale.tasks.real.dataset import Dataset
 
 LABEL = "label"
 UNLABELLED = -1
