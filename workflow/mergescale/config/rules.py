@@ -36,6 +36,7 @@ def check(config: dict) -> None:
     check_methods(config)
     check_rows(config)
     check_dataset_names(config)
+    check_revisions(config)
 
 
 def check_dataset_names(config: dict) -> None:
@@ -50,6 +51,16 @@ def check_dataset_names(config: dict) -> None:
                         f"tasks.{role}.{category} lists {shown(dataset)}, which is not a dataset "
                         f"of the source {source}; {choose(dataset, known)}"
                     )
+
+
+def check_revisions(config: dict) -> None:
+    """Revisions are those of datasets of the study."""
+    for dataset in config["tasks"]["revisions"]:
+        if dataset not in study.tasks(config):
+            raise ConfigError(
+                f"tasks.revisions.{dataset} is not a dataset of the study; "
+                f"{choose(dataset, study.tasks(config))}"
+            )
 
 
 def check_datasets(config: dict) -> None:
@@ -68,19 +79,25 @@ def check_datasets(config: dict) -> None:
 
 
 def check_folders(config: dict) -> None:
-    """Folders of real rows are named and there when their source reads them."""
+    """Folders of real rows and templates are named and there when their source reads them."""
     sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
     for section in sections:
-        folder = config[section]["folder"]
-        if config[section]["source"] != "jsonl":
-            continue
-        if folder is None:
-            raise ConfigError(
-                f"{section}.folder is not given; it must be a folder of JSONL files when "
-                f"{section}.source is jsonl"
+        source = config[section]["source"]
+        if source in ("folder", "jsonl"):
+            _check_folder(
+                config[section]["folder"], f"{section}.folder", f"{section}.source", source
             )
-        if not Path(folder).is_dir():
-            raise ConfigError(f"{section}.folder is {shown(folder)}; there is no such folder")
+    templates = config["tasks"]["templates"]
+    if config["tasks"]["source"] != "micro" and templates["source"] == "promptsource":
+        key = "tasks.templates"
+        _check_folder(templates["folder"], f"{key}.folder", f"{key}.source", "promptsource")
+
+
+def _check_folder(folder: str | None, key: str, source_key: str, source: str) -> None:
+    if folder is None:
+        raise ConfigError(f"{key} is not given; it must be a folder when {source_key} is {source}")
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{key} is {shown(folder)}; there is no such folder")
 
 
 def check_sizes(config: dict) -> None:

@@ -1,17 +1,23 @@
-"""Where tasks come from: the micro world, or folders of JSON lines in the hub's columns."""
+"""Where tasks come from: the micro world, a local folder of real rows, or the Hugging Face hub."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from mergescale.tasks.task import Example, Task
 
-SOURCES = ("micro", "jsonl")
+SOURCES = ("micro", "folder", "hub")
+MIXTURE_SOURCES = ("micro", "jsonl")
 
 
-def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
+def tasks_of(source: str, folder: Path | None = None, **settings: Any) -> dict[str, Task]:
     """All tasks of a source by name.
+
+    Args:
+        folder: folder of the real rows, for the source `folder`.
+        settings: further fields of `mergescale.tasks.real.Settings`, for real datasets.
 
     Raises:
         ValueError: the source is unknown, or needs a folder and got none.
@@ -20,20 +26,21 @@ def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
         from mergescale.tasks.micro import TASKS
 
         return TASKS
-    if source == "jsonl":
-        from mergescale.tasks.real import tasks_in
+    if source in ("folder", "hub"):
+        from mergescale.tasks.real import Settings, tasks_in
 
-        return tasks_in(_needed(folder, "tasks.folder"))
+        place = _needed(folder, "tasks.folder", source) if source == "folder" else None
+        return tasks_in(Settings(folder=place, **settings))
     raise ValueError(f"task source {source!r} is unknown; there are: {', '.join(SOURCES)}")
 
 
-def task_of(source: str, name: str, folder: Path | None = None) -> Task:
-    """One task of a source.
+def task_of(source: str, name: str, folder: Path | None = None, **settings: Any) -> Task:
+    """One task of a source; the arguments are those of `tasks_of`.
 
     Raises:
         ValueError: the source has no such task; the message lists those it has.
     """
-    tasks = tasks_of(source, folder)
+    tasks = tasks_of(source, folder, **settings)
     if name in tasks:
         return tasks[name]
     close = get_close_matches(name, tasks, n=1)
@@ -54,8 +61,10 @@ def mixture_examples(
     if source == "jsonl":
         from mergescale.tasks.real.mixture import mixture
 
-        return mixture(_needed(folder, "mixture.folder"), rows, seed)
-    raise ValueError(f"mixture source {source!r} is unknown; there are: {', '.join(SOURCES)}")
+        return mixture(_needed(folder, "mixture.folder", source), rows, seed)
+    raise ValueError(
+        f"mixture source {source!r} is unknown; there are: {', '.join(MIXTURE_SOURCES)}"
+    )
 
 
 def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
@@ -69,9 +78,9 @@ def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
     return corpus(rows, seed)
 
 
-def _needed(folder: Path | None, key: str) -> Path:
+def _needed(folder: Path | None, key: str, source: str) -> Path:
     if folder is None:
-        raise ValueError(f"{key} must name a folder when the source is 'jsonl'")
+        raise ValueError(f"{key} must name a folder when the source is {source!r}")
     if not folder.is_dir():
         raise ValueError(f"{key} is {str(folder)!r}, which is not a folder")
     return folder
