@@ -145,7 +145,8 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
 }
 # Test answers are hidden there.
 HIDDEN = frozenset(
-    "cosmos_qa adversarial_qa ropes hotpot_qa common_gen qqp copa hellaswag rte wsc winogrande wic".split()
+    "cosmos_qa adversarial_qa ropes hotpot_qa common_gen qqp".split()
+    + "copa hellaswag rte wsc winogrande wic".split()
 )
 LABELS = {"ag_news": 4, "dbpedia": 14, "cosmos_qa": 4, "anli": 3}
 

@@ -49,7 +49,7 @@ def ways_of(dataset: Dataset, source: str, folder: Path | None) -> list[Way]:
     """The templates of a dataset from a source, `plain` or `promptsource`.
 
     Of promptsource's, those that ask what the dataset is about (it marks them as the original
-    task); where none is marked, all.
+    task); where none is marked, all. Ranking needs templates with choices.
 
     Raises:
         ValueError: the source is unknown, has no folder, or its templates cannot be used.
@@ -66,8 +66,14 @@ def ways_of(dataset: Dataset, source: str, folder: Path | None) -> list[Way]:
 
     templates = load_templates(folder, dataset.promptsource)
     chosen = [template for template in templates if template.original_task] or templates
+    if dataset.kind == "rank":
+        chosen = [template for template in chosen if template.answer_choices is not None]
     if not chosen:
-        raise ValueError(f"{folder / dataset.promptsource}: promptsource has no templates there")
+        raise ValueError(
+            f"{folder / dataset.promptsource}: none of promptsource's {len(templates)} templates "
+            f"fits a task that is {'ranked' if dataset.kind == 'rank' else 'generated'}; use plain "
+            f"ones"
+        )
     return [_Promptsource(dataset, template) for template in chosen]
 
 

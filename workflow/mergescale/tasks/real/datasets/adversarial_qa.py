@@ -1,4 +1,4 @@
-"""Adversarial QA (hub: adversarial_qa): questions written to fool a model. Test answers are hidden."""
+"""Adversarial QA (hub: adversarial_qa): questions meant to fool a model; test answers hidden."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mergescale.tasks.real.dataset import Dataset, Hub, Template, answers
 DATASET = Dataset(
     name="adversarial_qa",
     title="Adversarial QA",
-    describe="A paragraph and a question written to be hard: the words of the paragraph that answer it.",
+    describe="A paragraph and a hard question: the words of the paragraph that answer it.",
     kind="generate",
     metric="squad_f1",
     hub=Hub("UCLNLP/adversarial_qa", "adversarialQA"),
