@@ -24,9 +24,9 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.S)
 
 
-INTERFACE, MRPC, GENDER = blocks("python")
+INTERFACE, SNLI, GENDER = blocks("python")
 ROWS_COMMANDS, MICRO_COMMANDS = blocks("bash")
-ROWS_STUDY, MICRO_STUDY = map(yaml.safe_load, blocks("yaml"))
+ROWS_STUDY, HUB_STUDY, MICRO_STUDY = map(yaml.safe_load, blocks("yaml"))
 ROWS = [json.loads(line) for line in blocks("json")[0].splitlines()]
 
 
@@ -37,7 +37,7 @@ def project(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "workflow" / "mergescale", ignore=ignore)
     (tmp_path / "docs").mkdir()
     saved = re.findall(r"save this as `(workflow/[\w/]+\.py)`", PAGE, flags=re.I)
-    for target, block in zip(saved, (MRPC, GENDER), strict=True):
+    for target, block in zip(saved, (SNLI, GENDER), strict=True):
         (tmp_path / target).write_text(block, encoding="utf-8")
     return tmp_path
 
@@ -64,19 +64,19 @@ def test_the_interface_s_example_is_a_task():
 
 def test_rows_of_one_s_own_become_task_files(project):
     edit(
-        project / "workflow/mergescale/tasks/rows/datasets/__init__.py",
-        ("import ag_news", "import mrpc, ag_news"),
-        ("    rte.DATASET,\n", "    rte.DATASET,\n    mrpc.DATASET,\n"),
+        project / "workflow/mergescale/tasks/real/datasets/__init__.py",
+        ("import (\n", "import (\n    snli,\n"),
+        ("    rte.DATASET,\n", "    rte.DATASET,\n    snli.DATASET,\n"),
     )
-    (project / "rows" / "mrpc").mkdir(parents=True)
+    (project / "rows" / "snli").mkdir(parents=True)
     for split in ("train", "validation", "test"):
-        rows = [{**row, "sentence1": f"{split}: {row['sentence1']}"} for row in ROWS]
+        rows = [{**row, "premise": f"{split}: {row['premise']}"} for row in ROWS]
         text = "".join(f"{json.dumps(row)}\n" for row in rows)
-        (project / "rows" / "mrpc" / f"{split}.jsonl").write_text(text)
+        (project / "rows" / "snli" / f"{split}.jsonl").write_text(text)
     run(ROWS_COMMANDS, project)
-    found = read_examples(project / "try" / "mrpc" / "train.parquet")
+    found = read_examples(project / "try" / "snli" / "train.parquet")
     assert len(found) == len(ROWS)
-    assert {e.target for e in found} <= {"no", "yes", "something else", "a paraphrase"}
+    assert {e.target for e in found} <= {"Yes", "No", "true", "false"}
 
 
 def test_a_task_of_the_micro_world_becomes_task_files_and_stands_on_its_page(project):
@@ -102,3 +102,6 @@ def test_the_page_s_configurations_have_keys_that_there_are(tmp_path, monkeypatc
         # All is well but for the datasets, which only the page's code adds.
         with pytest.raises(config.ConfigError, match="is not a dataset of the source"):
             config.load(REPOSITORY / "config" / "config.yaml", file)
+    file.write_text(yaml.safe_dump(HUB_STUDY))
+    loaded = config.load(REPOSITORY / "config" / "config.yaml", file)
+    assert list(loaded["tasks"]["revisions"]) == ["rte"]

@@ -102,7 +102,7 @@ BAD = {
     ),
     "unknown trim scope": ("merging: {trim_scope: models}", ["merging.trim_scope", "mean model?"]),
     "unknown base": ("bases: [pt, chat]", ['bases holds "chat"', "allowed: pt, it"]),
-    "unknown source": ("tasks: {source: hub}", ['tasks.source is "hub"', "allowed: micro, jsonl"]),
+    "unknown source": ("tasks: {source: web}", ['tasks.source is "web"', "micro, folder, hub"]),
     "unknown device": ("compute: {device: cude}", ["compute.device", "did you mean cuda?"]),
     "dataset twice in a category": (
         "tasks: {held_in: {sentiment: [imdb, imdb]}}",
@@ -179,12 +179,28 @@ BAD = {
         ['models.sizes.real.checkpoint is "nowhere"', "config.json"],
     ),
     "real rows without a folder": (
-        "tasks: {source: jsonl}",
-        ["tasks.folder is not given", "jsonl"],
+        "tasks: {source: folder}",
+        ["tasks.folder is not given", "tasks.source is folder"],
     ),
     "real rows from a missing folder": (
-        "tasks: {source: jsonl, folder: rows}",
+        "tasks: {source: folder, folder: rows}",
         ['tasks.folder is "rows"', "no such folder"],
+    ),
+    "promptsource without a folder": (
+        "tasks: {source: hub, templates: {source: promptsource}}",
+        ["tasks.templates.folder is not given", "tasks.templates.source is promptsource"],
+    ),
+    "promptsource from a missing folder": (
+        "tasks: {source: hub, templates: {source: promptsource, folder: prompts}}",
+        ['tasks.templates.folder is "prompts"', "no such folder"],
+    ),
+    "unknown way of asking": (
+        "tasks: {templates: {asked: every}}",
+        ['tasks.templates.asked is "every"', "allowed: one, all"],
+    ),
+    "revision of an unknown dataset": (
+        "tasks: {source: hub, revisions: {rde: 0123abc}}",
+        ["tasks.revisions.rde is not a dataset of the study", "did you mean rte?"],
     ),
     "mixture from a missing folder": (
         "mixture: {source: folder, folder: flan}",

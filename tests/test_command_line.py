@@ -18,8 +18,8 @@ from mergescale.models.folders import load, save
 from mergescale.tasks.files import write_documents, write_examples
 
 STAGES = (
-    "task task-table mixture corpus draws tokenizer adopt pretrain finetune reference-scores "
-    "merge-scores merged-model evaluate collect"
+    "task task-table datasets mixture corpus draws tokenizer adopt pretrain finetune "
+    "reference-scores merge-scores merged-model evaluate collect"
 ).split()
 TRAINING = "--max-length 32 --steps 3 --batch-size 4 --learning-rate 0.01 --device cpu".split()
 SIZES = '{"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32}'

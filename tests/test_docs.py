@@ -27,7 +27,7 @@ RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 # Files that a page tells its reader to write.
 TO_BE_WRITTEN = {
     "workflow/mergescale/merging/methods/median.py",
-    "workflow/mergescale/tasks/rows/datasets/mrpc.py",
+    "workflow/mergescale/tasks/real/datasets/snli.py",
     "workflow/mergescale/tasks/micro/gender_agreement.py",
 }
 SIZE = next(iter(config.load(ROOT / "config" / "config.yaml")["models"]["sizes"]))

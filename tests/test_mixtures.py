@@ -357,7 +357,7 @@ def test_the_micro_worlds_mixture_is_written_alone(tmp_path):
 @needs_flan
 def test_real_rows_share_nothing_with_real_evaluation_rows(tmp_path):
     for task in ("copa", "rte"):
-        arguments = ["--source", "jsonl", "--folder", str(DATA), "--rows", "1", "300", "300"]
+        arguments = ["--source", "folder", "--folder", str(DATA), "--rows", "1", "300", "300"]
         assert main(["task", task, *arguments, "--out", str(tmp_path / "tasks" / task)]) == 0
     arguments = ["--folder", FLAN, "--rows", 1000, "--tasks", tmp_path / "tasks"]
     assert command(tmp_path / "mix.parquet", "--source", "folder", *arguments) == 0

@@ -12,7 +12,7 @@ rule tokenizer:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("tasks"),
+        code=code_digest("micro_tasks"),
         folder=lambda w, output: Path(output[0]).parent,
     shell:
         "python -m mergescale tokenizer --out {params.folder} 2> {log}"

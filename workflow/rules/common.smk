@@ -136,6 +136,36 @@ def task_files(held_in, splits):
     )
 
 
+def tasks_digest(section):
+    """Digest of the code behind the rows of `tasks` or `mixture`, which its source decides."""
+    micro = config[section]["source"] == "micro"
+    return code_digest("micro_tasks" if micro else f"real_{section}")
+
+
+def task_arguments(wildcards):
+    """Where a dataset's rows come from, how they are asked, and how many there are."""
+    tasks = config["tasks"]
+    settings = {
+        "source": tasks["source"],
+        "rows": [tasks["rows"][split] for split in ("train", "validation", "test")],
+        "seed": config["seed"],
+    }
+    if tasks["source"] != "micro":
+        templates = tasks["templates"]
+        pinned = tasks["revisions"].get(wildcards.task)
+        settings |= {
+            "folder": tasks["folder"],
+            "revision": pinned and f"{wildcards.task}={pinned}",
+            "templates": templates["source"],
+            "templates_folder": templates["folder"],
+            "asked": templates["asked"],
+            "overlap": tasks["overlap"],
+            # No expert is trained on it.
+            "held_out_task": wildcards.task in study.held_out_tasks(config),
+        }
+    return flags(settings)
+
+
 def training_arguments(stage):
     """Arguments of a training stage for a size: how long, how fast, where it goes on."""
 

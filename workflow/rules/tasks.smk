@@ -18,18 +18,9 @@ rule task:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("tasks"),
+        code=tasks_digest("tasks"),
         folder=lambda w, output: Path(output[0]).parent,
-        settings=flags(
-            {
-                "source": config["tasks"]["source"],
-                "folder": config["tasks"].get("folder"),
-                "rows": [
-                    config["tasks"]["rows"][split] for split in ("train", "validation", "test")
-                ],
-                "seed": config["seed"],
-            }
-        ),
+        settings=task_arguments,
     shell:
         "python -m mergescale task {wildcards.task} {params.settings} --out {params.folder} 2> {log}"
 
@@ -49,7 +40,7 @@ rule task_table:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("tasks"),
+        code=tasks_digest("tasks"),
         categories=category_arguments(HELD_IN),
         rows=config["evaluation"]["test_rows"],
     shell:
@@ -102,7 +93,7 @@ rule mixture:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("tasks"),
+        code=tasks_digest("mixture"),
         settings=mixture_settings(),
     shell:
         "python -m mergescale mixture {params.settings} --out {output[0]} 2> {log}"
@@ -119,7 +110,7 @@ rule corpus:
     conda:
         ENVIRONMENT
     params:
-        code=code_digest("tasks"),
+        code=code_digest("micro_tasks"),
         settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),
     shell:
         "python -m mergescale corpus {params.settings} --out {output} 2> {log}"

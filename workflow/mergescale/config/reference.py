@@ -108,6 +108,7 @@ def _flow(value: Any) -> str:
 
 def _placeholder(path: tuple[str, ...]) -> str:
     names = {"held_in": "category", "held_out": "category", "sizes": "size", "methods": "method"}
+    names |= {"revisions": "dataset"}
     return names.get(path[-1], "parameter")
 
 

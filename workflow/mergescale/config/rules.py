@@ -36,6 +36,7 @@ def check(config: dict) -> None:
     check_methods(config)
     check_rows(config)
     check_dataset_names(config)
+    check_revisions(config)
 
 
 def check_dataset_names(config: dict) -> None:
@@ -50,6 +51,16 @@ def check_dataset_names(config: dict) -> None:
                         f"tasks.{role}.{category} lists {shown(dataset)}, which is not a dataset "
                         f"of the source {source}; {choose(dataset, known)}"
                     )
+
+
+def check_revisions(config: dict) -> None:
+    """Revisions are those of datasets of the study."""
+    for dataset in config["tasks"]["revisions"]:
+        if dataset not in study.tasks(config):
+            raise ConfigError(
+                f"tasks.revisions.{dataset} is not a dataset of the study; "
+                f"{choose(dataset, study.tasks(config))}"
+            )
 
 
 def check_datasets(config: dict) -> None:
@@ -69,18 +80,14 @@ def check_datasets(config: dict) -> None:
 
 def check_folders(config: dict) -> None:
     """What the sources of real rows need is given, and folders are there."""
-    sections = {"tasks": "jsonl"} | ({"mixture": "folder"} if "it" in config["bases"] else {})
-    for section, source in sections.items():
-        folder = config[section]["folder"]
-        if config[section]["source"] != source:
-            continue
-        if folder is None:
-            raise ConfigError(
-                f"{section}.folder is not given; it must be a folder of JSONL files when "
-                f"{section}.source is {source}"
-            )
-        if not Path(folder).is_dir():
-            raise ConfigError(f"{section}.folder is {shown(folder)}; there is no such folder")
+    sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
+    for section in sections:
+        if config[section]["source"] == "folder":
+            _check_folder(config[section]["folder"], f"{section}.folder", f"{section}.source")
+    templates = config["tasks"]["templates"]
+    if config["tasks"]["source"] != "micro" and templates["source"] == "promptsource":
+        key = "tasks.templates"
+        _check_folder(templates["folder"], f"{key}.folder", f"{key}.source", "promptsource")
     if "mixture" in sections and config["mixture"]["source"] == "hub":
         for key, what in (
             ("repo", "a dataset of the hub"),
@@ -90,6 +97,13 @@ def check_folders(config: dict) -> None:
                 raise ConfigError(
                     f"mixture.{key} is not given; it must be {what} when mixture.source is hub"
                 )
+
+
+def _check_folder(folder: str | None, key: str, source_key: str, source: str = "folder") -> None:
+    if folder is None:
+        raise ConfigError(f"{key} is not given; it must be a folder when {source_key} is {source}")
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{key} is {shown(folder)}; there is no such folder")
 
 
 def check_sizes(config: dict) -> None:

@@ -16,7 +16,15 @@ _LIBRARY = Path(__file__).resolve().parent.parent
 # The modules whose source decides a stage's results. A change there makes Snakemake run the stage
 # again; imported modules are invisible to its own rerun triggers.
 STAGES: dict[str, tuple[str, ...]] = {
-    "tasks": ("tasks",),
+    # By source: a change in how real rows are read leaves a study of the micro world as it is.
+    "micro_tasks": ("tasks/micro", "tasks/files.py", "tasks/task.py"),
+    "real_tasks": ("tasks/real", "tasks/promptsource", "tasks/files.py", "tasks/task.py"),
+    "real_mixture": (
+        "tasks/mixtures",
+        "tasks/real/json_lines.py",
+        "tasks/files.py",
+        "tasks/task.py",
+    ),
     "training": ("training", "models", "stages/bases.py", "tasks/files.py", "tasks/task.py"),
     "evaluation": ("evaluation", "models", "tasks/files.py", "tasks/task.py"),
     "merging": ("merging", "stages/merge_scores.py"),
@@ -63,7 +71,7 @@ def code_digest(*stages: str) -> str:
     files: list[Path] = []
     for entry in sorted({entry for stage in stages for entry in STAGES[stage]}):
         root = _LIBRARY / entry
-        files += sorted(root.rglob("*.py")) if root.is_dir() else [root]
+        files += [root] if root.suffix else sorted(root.rglob("*.py"))
     return _source_digest(files)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,34 @@ from mergescale.tasks.task import SPLITS, Example
 
 
 def make_task(
-    out: Path, name: str, *, source: str, folder: Path | None, rows: dict[str, int], seed: int
+    out: Path,
+    name: str,
+    *,
+    source: str,
+    folder: Path | None,
+    rows: dict[str, int],
+    seed: int,
+    held_out: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `<split>.parquet` for each split and `task.json` into the folder `out`.
+
+    Args:
+        held_out: no expert is trained on the task, so it may be without training rows.
+        settings: how real rows are read and asked, as `tasks_of` takes them.
 
     Raises:
         ValueError: the source has no such task, an empty split, or the same id twice.
     """
-    task = task_of(source, name, folder)
+    task = task_of(source, name, folder, **(settings or {}))
     splits = {split: task.examples(split, rows[split], seed) for split in SPLITS}
     for split, examples in splits.items():
-        if not examples:
+        if not examples and split == "train" and not held_out:
+            raise ValueError(
+                f"task {name} has no train rows in source {source!r}, so no expert can be trained "
+                f"on it; give it some, or list it under tasks.held_out"
+            )
+        if not examples and split != "train":
             raise ValueError(f"task {name} has no {split} rows in source {source!r}")
     ids = [e.id for examples in splits.values() for e in examples]
     if len(set(ids)) < len(ids):
@@ -43,11 +60,16 @@ def make_task(
             "metric": task.metric,
             "describe": task.describe,
             "chance": round(chance(splits["test"]), 6),
-            "rows": {split: len(examples) for split, examples in splits.items()},
+            "rows": {split: len(_rows(examples)) for split, examples in splits.items()},
             "source": source,
             "seed": seed,
+            **task.record(),
         },
     )
+
+
+def _rows(examples: Sequence[Example]) -> set[str]:
+    return {e.row for e in examples}
 
 
 def chance(examples: Sequence[Example]) -> float:
@@ -116,5 +138,5 @@ def write_task_table(out: Path, tasks: Path, roles: dict[str, tuple[str, str]], 
                 {key: about[key] for key in ("title", "kind", "metric", "chance")}
                 | {"task": name, "role": role, "category": category}
                 # Every gold answer is one a perfect model can give.
-                | {"ceiling": 1.0, "rows": min(rows, len(test))}
+                | {"ceiling": 1.0, "rows": min(rows, len(_rows(test)))}
             )

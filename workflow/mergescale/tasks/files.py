@@ -72,8 +72,13 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def subset(examples: list[Example], rows: int) -> list[Example]:
-    """Choose `rows` examples by a hash of their id: stable, and nested (64 lie within 256)."""
-    return sorted(examples, key=lambda e: (stable_fraction(e.id), e.id))[:rows]
+    """Choose the examples of `rows` rows by a hash of the row: stable, nested (64 lie within 256).
+
+    All examples of a row, one for each template, are chosen with it.
+    """
+    order = {row: (stable_fraction(row), row) for row in {e.row for e in examples}}
+    chosen = set(sorted(order, key=order.get)[:rows])
+    return sorted((e for e in examples if e.row in chosen), key=lambda e: (order[e.row], e.id))
 
 
 def write_documents(path: Path, documents: Iterable[str]) -> None:

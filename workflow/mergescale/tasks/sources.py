@@ -1,4 +1,4 @@
-"""Where tasks come from: the micro world, or folders of JSON lines in the hub's columns."""
+"""Where tasks come from: the micro world, a local folder of real rows, or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from mergescale.tasks.mixtures.batches import Reader
     from mergescale.tasks.mixtures.decontamination import Decontamination
 
-SOURCES = ("micro", "jsonl")
-MIXTURE_SOURCES = ("micro", "folder", "hub")
+SOURCES = ("micro", "folder", "hub")
 
 
-def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
+def tasks_of(source: str, folder: Path | None = None, **settings: Any) -> dict[str, Task]:
     """All tasks of a source by name.
+
+    Args:
+        folder: folder of the real rows, for the source `folder`.
+        settings: further fields of `mergescale.tasks.real.Settings`, for real datasets.
 
     Raises:
         ValueError: the source is unknown, or needs a folder and got none.
@@ -28,20 +31,21 @@ def tasks_of(source: str, folder: Path | None = None) -> dict[str, Task]:
         from mergescale.tasks.micro import TASKS
 
         return TASKS
-    if source == "jsonl":
-        from mergescale.tasks.rows import tasks_in
+    if source in ("folder", "hub"):
+        from mergescale.tasks.real import Settings, tasks_in
 
-        return tasks_in(_needed(folder, "tasks.folder", source))
+        place = _needed(folder, "tasks.folder", source) if source == "folder" else None
+        return tasks_in(Settings(folder=place, **settings))
     raise ValueError(f"task source {source!r} is unknown; there are: {', '.join(SOURCES)}")
 
 
-def task_of(source: str, name: str, folder: Path | None = None) -> Task:
-    """One task of a source.
+def task_of(source: str, name: str, folder: Path | None = None, **settings: Any) -> Task:
+    """One task of a source; the arguments are those of `tasks_of`.
 
     Raises:
         ValueError: the source has no such task; the message lists those it has.
     """
-    tasks = tasks_of(source, folder)
+    tasks = tasks_of(source, folder, **settings)
     if name in tasks:
         return tasks[name]
     close = get_close_matches(name, tasks, n=1)
@@ -107,9 +111,7 @@ def mixture_reader(
             )
         paths = hub.files_of(hub.download(repo, revision, files), repo, files)
         return partial(hub.read_files, paths, hub.Columns(**(columns or {})))
-    raise ValueError(
-        f"mixture source {source!r} is unknown; there are: {', '.join(MIXTURE_SOURCES)}"
-    )
+    raise ValueError(f"mixture source {source!r} is unknown; there are: {', '.join(SOURCES)}")
 
 
 def corpus_documents(source: str, rows: int, seed: int) -> list[str]:

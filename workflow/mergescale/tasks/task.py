@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 SPLITS = ("train", "validation", "test")
 KINDS = ("rank", "generate")
@@ -19,7 +20,8 @@ class Example:
     """One prompt, its gold answer and what is needed to score a model's answer.
 
     Attributes:
-        id: stable name, unique within the task over all splits.
+        id: stable name, unique within the task over all splits; `<row>/<template>` where a row is
+            asked in several templates.
         template: name of the prompt template that rendered `input`.
         input: the prompt.
         target: the gold answer, as the model is trained to write it.
@@ -33,6 +35,11 @@ class Example:
     target: str
     choices: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> str:
+        """The row that the example asks about; its own id unless that ends with its template."""
+        return self.id.removesuffix(f"/{self.template}")
 
     def __post_init__(self) -> None:
         if self.choices and self.target not in self.choices:
@@ -52,7 +59,9 @@ class Task:
         kind: `rank` (rank classification over `Example.choices`) or `generate`.
         metric: name of a metric of `mergescale.evaluation.metrics`, e.g. `accuracy`, `squad_f1`.
         describe: one sentence for the documentation.
-        examples: `examples(split, rows, seed)` returns at most `rows` examples of a split.
+        examples: `examples(split, rows, seed)` returns the examples of at most `rows` rows of a
+            split; most sources make one of a row.
+        record: what else task.json says, asked for after `examples`.
     """
 
     name: str
@@ -61,6 +70,7 @@ class Task:
     metric: str
     describe: str
     examples: Callable[[str, int, int], list[Example]]
+    record: Callable[[], dict[str, Any]] = dict
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

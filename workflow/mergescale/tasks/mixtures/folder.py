@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mergescale.tasks.mixtures.batches import Batch, row_id
-from mergescale.tasks.rows.json_lines import JsonRow, read_json_lines
+from mergescale.tasks.real.json_lines import JsonRow, read_json_lines
 from mergescale.tasks.task import Example, stable_fraction
 
 # Long prompts lose their beginning, so half of the rows are told last what to do.

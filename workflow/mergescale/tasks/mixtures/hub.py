@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mergescale.tasks.mixtures.batches import Batch, row_id
-from mergescale.tasks.rows.json_lines import json_row
+from mergescale.tasks.real.json_lines import json_row
 from mergescale.tasks.task import Example
 
 # Rows that are in memory at once.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.columns import TEXT, WHOLE
+from mergescale.tasks.real.dataset import Dataset, Hub, Template
 
 
-def _readable(texts: Mapping[str, str]) -> dict[str, str]:
+def _readable(texts: Mapping[str, Any]) -> dict[str, str]:
     """Undo what the corpus did to its text: ` #39;` for an apostrophe, links, `\\` for a break."""
     text = texts["text"].replace(" #39;", "'")
     text = html.unescape(re.sub(r"&?#(\d+);", r"&#\1;", text))
@@ -21,9 +23,14 @@ SECTIONS = ("World", "Sports", "Business", "Science")
 DATASET = Dataset(
     name="ag_news",
     title="AG News",
+    kind="rank",
+    metric="accuracy",
+    hub=Hub("fancyzhx/ag_news", splits={"train": ("train",), "test": ("test",)}),
+    promptsource="ag_news",
     folder="ag_news",
     describe="A piece of news: world, sports, business, or science and technology?",
-    columns=("text",),
+    columns={"text": TEXT, "label": WHOLE},
+    identity=("text",),
     labels=("World", "Sports", "Business", "Sci/Tech"),
     fields=_readable,
     templates=(

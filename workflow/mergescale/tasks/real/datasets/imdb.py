@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.columns import TEXT, WHOLE
+from mergescale.tasks.real.dataset import Dataset, Hub, Template
 
 
-def _readable(texts: Mapping[str, str]) -> dict[str, str]:
+def _readable(texts: Mapping[str, Any]) -> dict[str, str]:
     """Line breaks in place of the web page's tags for them."""
     return {"review": re.sub(r"(\s*<br\s*/?>\s*)+", "\n", texts["text"]).strip()}
 
@@ -17,9 +19,14 @@ def _readable(texts: Mapping[str, str]) -> dict[str, str]:
 DATASET = Dataset(
     name="imdb",
     title="IMDB",
+    kind="rank",
+    metric="accuracy",
+    hub=Hub("stanfordnlp/imdb", "plain_text", splits={"train": ("train",), "test": ("test",)}),
+    promptsource="imdb",
     folder="imdb",
     describe="A film review: did its writer like the film?",
-    columns=("text",),
+    columns={"text": TEXT, "label": WHOLE},
+    identity=("text",),
     labels=("neg", "pos"),
     fields=_readable,
     templates=(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.columns import TEXT, WHOLE
+from mergescale.tasks.real.dataset import Dataset, Hub, Template
 
 # The column `question` as a question and as the word that joins the two halves of a sentence.
 QUESTIONS = {"cause": "Why did this happen?", "effect": "What happened because of this?"}
 JOINTS = {"cause": "because", "effect": "so"}
 
 
-def _fields(texts: Mapping[str, str]) -> dict[str, str]:
+def _fields(texts: Mapping[str, Any]) -> dict[str, str]:
     asked = texts["question"]
     if asked not in QUESTIONS:
         raise ValueError(
@@ -39,9 +41,14 @@ def _inside(sentence: str) -> str:
 DATASET = Dataset(
     name="copa",
     title="COPA",
+    kind="rank",
+    metric="accuracy",
+    hub=Hub("aps/super_glue", "copa"),
+    promptsource="super_glue/copa",
     folder="super_glue_copa",
     describe="An event and two sentences: which one is its likelier cause or effect?",
-    columns=("premise", "choice1", "choice2", "question"),
+    columns={"premise": TEXT, "choice1": TEXT, "choice2": TEXT, "question": TEXT, "label": WHOLE},
+    identity=("premise", "choice1", "choice2", "question"),
     labels=("choice1", "choice2"),
     fields=_fields,
     templates=(

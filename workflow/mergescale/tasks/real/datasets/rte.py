@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.rows.dataset import Dataset, Template
+from mergescale.tasks.real.columns import TEXT, WHOLE
+from mergescale.tasks.real.dataset import Dataset, Hub, Template
 
 DATASET = Dataset(
     name="rte",
     title="RTE",
+    kind="rank",
+    metric="accuracy",
+    hub=Hub("aps/super_glue", "rte"),
+    promptsource="super_glue/rte",
     folder="super_glue_rte",
     describe="A short text and a sentence: does the sentence follow from the text?",
-    columns=("premise", "hypothesis"),
+    columns={"premise": TEXT, "hypothesis": TEXT, "label": WHOLE},
+    identity=("premise", "hypothesis"),
+    together=("premise",),
     labels=("entailment", "not_entailment"),
     templates=(
         Template(
