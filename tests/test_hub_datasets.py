@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import hub_stub
 import pytest
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
 
 from mergescale.cli.main import main
 from mergescale.evaluation.metrics import GENERATION_METRICS, RANK_METRICS
@@ -163,6 +164,16 @@ def test_the_hub_s_own_client_respects_offline_mode(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_revision_that_there_is_not_is_said(monkeypatch):
+    def missing(*_):
+        raise RevisionNotFoundError("404", response=SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr(hub, "snapshot", missing)
+    message = fault("wic", revisions={"wic": "0123abc"})
+    assert "the Hugging Face hub has no aps/super_glue at 0123abc" in message
+    assert "tasks.revisions.wic" in message
+
+
 def test_a_split_that_the_revision_lacks_is_named(asked, tmp_path):
     folder = hub_stub.snapshot(tmp_path, "rte", NAMED["rte"].hub)
     (folder / "rte" / "validation" / "0000.parquet").unlink()
@@ -173,12 +184,14 @@ def test_a_split_that_the_revision_lacks_is_named(asked, tmp_path):
 def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(asked, tmp_path):
     folder = hub_stub.snapshot(tmp_path, "xsum", NAMED["xsum"].hub)
     rows = [hub_stub.row("xsum", number) for number in range(200)]
-    empty = [{**row, "document": ""} for row in rows[:2]]
+    empty = [{**rows[0], "document": ""}, {**rows[1], "summary": ""}]
     hub_stub.write_parquet(folder / "default/train/0000.parquet", "xsum", empty + rows[2:])
     task = tasks_in(Settings())["xsum"]
     assert len(task.examples("train", ALL, 0)) == 198
     assert task.record()["dropped"]["unusable"] == 2
     hub_stub.write_parquet(folder / "default/train/0000.parquet", "xsum", empty * 2 + rows[2:])
+    assert "0000.parquet, row 2: the answer is hidden" in fault("xsum")
+    hub_stub.write_parquet(folder / "default/train/0000.parquet", "xsum", empty[:1] * 3 + rows[3:])
     assert "0000.parquet, row 1, column 'document': the text is empty" in fault("xsum")
 
 

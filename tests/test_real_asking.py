@@ -18,7 +18,11 @@ from mergescale.tasks.task import SPLITS, Example
 ALL = 10_000
 FOLDERS = {"anli": "anli", "dream": "dream", "hotpot_qa": "kilt_hotpotqa", "xsum": "xsum"}
 FOLDERS |= {"wsc": "super_glue_wsc.fixed", "mrpc": "glue_mrpc", "hellaswag": "hellaswag"}
-FOLDERS |= {"app_reviews": "app_reviews", "adversarial_qa": "adversarial_qa"}
+FOLDERS |= {
+    "wiki_bio": "wiki_bio",
+    "app_reviews": "app_reviews",
+    "adversarial_qa": "adversarial_qa",
+}
 
 
 def write(root, name, *, parquet=False, **splits):
@@ -155,6 +159,20 @@ def test_training_rows_that_share_13_words_with_other_splits_are_dropped_and_cou
         }
     # The next row takes the place of a dropped one.
     assert len(dropping.examples("train", 29, 0)) == 29
+
+
+def test_the_column_headers_of_tables_are_no_near_duplicates(tmp_path):
+    def row(number, split):
+        made = hub_stub.row("wiki_bio", number, split)
+        table = {"column_header": [f"header_{n}" for n in range(20)], "row_number": [1] * 20}
+        table["content"] = [f"{split} {number}", *["<none>"] * 19]
+        made["input_text"]["table"] = table
+        return made
+
+    splits = {name: [row(number, name) for number in range(5)] for name in ("train", "val", "test")}
+    write(tmp_path, "wiki_bio", **splits)
+    task = task_in(tmp_path, "wiki_bio")
+    assert len(task.examples("train", ALL, 0)) == 5
 
 
 def test_all_templates_see_the_same_rows(tmp_path):

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mergescale.tasks.real.columns import texts_in
 from mergescale.tasks.real.dataset import Dataset
 from mergescale.tasks.real.datasets import DATASETS
 from mergescale.tasks.real.splits import Row, Splits, read_splits
@@ -153,8 +152,7 @@ class RealTask:
         return Index(self._texts(row) for split in SPLITS[1:] for row in rows[split])
 
     def _texts(self, row: Row) -> list[str]:
-        values = row.source[row.places[0]].values
-        return [" ".join(texts_in(values[column])) for column in self.dataset.identity]
+        return self.dataset.texts(row.source[row.places[0]].values)
 
     @cached_property
     def _splits(self) -> Splits:

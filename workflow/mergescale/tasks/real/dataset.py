@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mergescale.tasks.real.columns import Type
+from mergescale.tasks.real.columns import Type, texts_in
 from mergescale.tasks.task import SPLITS
 
 # The branch on which the hub keeps every dataset as parquet; most of the study's datasets are
@@ -73,7 +73,7 @@ class Dataset:
         folder: name of its folder below a folder of rows.
         columns: the columns that are needed, with their types.
         identity: columns that make a row what it is: rows that agree in them are one. Their texts
-            are never blank, and are what near-duplicates are found by.
+            are never blank.
         templates: the project's own ways of asking.
         promptsource: its templates' folder in promptsource.
         labels: the hub's names of the labels 0, 1, ... of the column `label`, if it has one.
@@ -83,6 +83,8 @@ class Dataset:
         choices: the choices that a row brings, where templates have none of their own.
         together: columns whose rows stay on one side when train gives validation rows, such as the
             text that several questions are about; by default each row goes its own way.
+        compared: the texts of a row that near-duplicates are found by; by default each column of
+            the identity is one.
         strata: a column whose values take equal shares of the rows that are drawn. Where the hub
             has a split for each value (`test_r1`), the column is made of the end of their names.
     """
@@ -103,6 +105,7 @@ class Dataset:
     gold: Callable[[Mapping[str, Any]], int | tuple[str, ...] | None] | None = None
     choices: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     together: tuple[str, ...] = ()
+    compared: Callable[[Mapping[str, Any]], list[str]] | None = None
     strata: str | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +117,12 @@ class Dataset:
                     f"dataset {self.name}, template {template.name}: {len(template.choices)} "
                     f"choices for {len(self.labels)} labels"
                 )
+
+    def texts(self, row: Mapping[str, Any]) -> list[str]:
+        """The texts that near-duplicates are found by; see `compared`."""
+        if self.compared is not None:
+            return self.compared(row)
+        return [" ".join(texts_in(row[column])) for column in self.identity]
 
     def answer(self, row: Mapping[str, Any]) -> int | tuple[str, ...] | None:
         """The gold answer of a row, None where it is hidden; see `gold`."""

@@ -139,15 +139,16 @@ def _answered(
             fault, faults = fault or error, faults + 1
             if faults > tolerated * len(lines):
                 raise fault from None
-    dropped["unusable"] += faults
     if not places:
+        dropped["unusable"] += faults
         return None
-    if hidden:
-        line = lines[hidden[0]]
+    faults += len(hidden)
+    if hidden and faults > tolerated * len(lines):
         raise ValueError(
-            f"{line.place}: the answer is hidden (-1 or empty), while {len(places)} rows of the "
-            f"split have one; fill it in or remove the row"
+            f"{lines[hidden[0]].place}: the answer is hidden (-1 or empty), while other rows of "
+            f"the split have one; fill it in or remove the row"
         )
+    dropped["unusable"] += faults
     copies = "merged" if dataset.kind == "generate" else "repeated"
     dropped[copies] += len(lines) - faults - len(places)
     return [Row(name, lines, tuple(found), strata.get(name, "")) for name, found in places.items()]

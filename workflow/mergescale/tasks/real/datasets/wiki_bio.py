@@ -8,6 +8,7 @@ from typing import Any
 from mergescale.tasks.real.columns import TEXT
 from mergescale.tasks.real.dataset import Dataset, Hub, Template, answers
 
+NOTHING = "<none>"
 # Brackets as the corpus writes them.
 BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]"}
 
@@ -29,9 +30,15 @@ def _fields(row: Mapping[str, Any]) -> dict[str, str]:
     facts = [
         f"{name.replace('_', ' ')}: {_readable(content)}"
         for name, content in zip(names, contents, strict=True)
-        if content.strip() and content.strip() != "<none>"
+        if content.strip() and content.strip() != NOTHING
     ]
     return {"facts": "\n".join(facts), "name": _readable(row["input_text"]["context"])}
+
+
+def _compared(row: Mapping[str, Any]) -> list[str]:
+    # Not the column headers: any two tables have the same ones in the same order.
+    contents = row["input_text"]["table"]["content"]
+    return [" ".join(c for c in contents if c.strip() != NOTHING), row["target_text"]]
 
 
 DATASET = Dataset(
@@ -52,6 +59,7 @@ DATASET = Dataset(
     },
     identity=("input_text",),
     fields=_fields,
+    compared=_compared,
     gold=lambda row: answers([_readable(row["target_text"])]),
     templates=(
         Template("biography", "{facts}\nThe first sentence of the biography of {name}:"),
