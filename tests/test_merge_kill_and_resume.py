@@ -20,7 +20,7 @@ from mergescale.cli.main import main
 from mergescale.merging.streaming import journal, stream
 from mergescale.merging.streaming.output_folder import OutputFolder
 journal._SECONDS_BETWEEN_MARKS = 0
-stream.WORKING_BYTES = 6_000_000
+stream.MOST_BLOCKS = {"cpu": 1}
 write = OutputFolder.write
 def slow(self, *arguments, **more):
     time.sleep(0.01)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.random_mask import keep_mask, random_words
+from mergescale.merging.random_mask import RandomNumbers, keep_mask
 
 
 def test_mask_does_not_depend_on_chunks():
@@ -28,43 +28,47 @@ def test_mask_far_into_a_tensor_needs_no_mask_before_it():
     assert np.array_equal(whole[20:], keep_mask(1, "e", "w", start + 20, start + 50, 0.5))
 
 
-def philox(seed, expert, tensor, words):
-    """The first words of numpy's generator under the key of a tensor."""
-    key = sha256("\0".join((str(seed), expert, tensor)).encode()).digest()[:16]
-    raw = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(-(-words // 2))
-    return np.stack([raw & 0xFFFFFFFF, raw >> 32], axis=1).reshape(-1)[:words]
+def philox(name, halves):
+    """The first 16-bit numbers of numpy's generator under the key of a name."""
+    key = sha256("\0".join(name).encode()).digest()[:16]
+    raw = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(-(-halves // 4))
+    return np.stack([raw >> shift & 0xFFFF for shift in (0, 16, 32, 48)], 1).reshape(-1)[:halves]
 
 
 @pytest.mark.parametrize("name", [(0, "e", "w"), (7, "qa", "model.norm.weight"), (2**40, "", "x")])
-def test_words_are_the_raw_output_of_philox(name):
-    expected = philox(*name, 1001)
-    assert np.array_equal(random_words(*name, 0, 1001), expected)
-    for start, stop in ((0, 1), (1, 2), (7, 9), (8, 8), (993, 1001)):
-        words = random_words(*name, start, stop)
-        assert words.dtype == np.uint32 and np.array_equal(words, expected[start:stop])
+def test_numbers_are_the_raw_output_of_philox(name):
+    seed, expert, tensor = name
+    expected = philox((str(seed), expert, tensor), 1001)
+    assert np.array_equal(RandomNumbers(*name, 0, 1001).upper, expected)
+    for start, stop in ((0, 1), (1, 2), (15, 17), (8, 8), (993, 1001)):
+        upper = RandomNumbers(*name, start, stop).upper
+        assert upper.dtype == np.uint16 and np.array_equal(upper, expected[start:stop])
+    lower = philox((str(seed), expert, tensor, "lower"), 40)
+    assert [RandomNumbers(*name, 0, 40).lower(entry) for entry in range(40)] == lower.tolist()
 
 
-def test_words_are_the_same_on_every_machine_and_release():
-    name = (1, "sentiment", "model.embed_tokens.weight")
-    assert random_words(*name, 0, 5).tolist() == [
-        1548957175,
-        1959971137,
-        1243621947,
-        1897443950,
-        1512903099,
+def test_an_entry_is_kept_if_its_number_is_at_least_the_drop_rate():
+    numbers = RandomNumbers(5, "e", "w", 100, 1100)
+    whole = [
+        int(high) << 16 | numbers.lower(place) for place, high in enumerate(numbers.upper, 100)
     ]
-    far = 2**33 + 5
-    assert random_words(*name, far, far + 4).tolist() == [
-        700085690,
-        972985987,
-        918064491,
-        1231451010,
-    ]
+    # At rates that are some entry's own number, or next to it, the lower half decides.
+    for number in whole[:50]:
+        for near in (number - 1, number, number + 1):
+            expected = [each >= near for each in whole]
+            assert numbers.kept(near / 2**32).tolist() == expected
+
+
+def test_numbers_are_the_same_on_every_machine_and_release():
+    name, far = (1, "sentiment", "model.embed_tokens.weight"), 2**33 + 5
+    assert RandomNumbers(*name, 0, 5).upper.tolist() == [13815, 23635, 51521, 29906, 10811]
+    assert RandomNumbers(*name, far, far + 4).upper.tolist() == [61116, 57214, 59076, 2719]
+    assert [RandomNumbers(*name, 0, 5).lower(entry) for entry in (0, far)] == [11960, 15286]
 
 
 def test_mask_is_the_same_on_every_machine_and_release():
     mask = keep_mask(1, "sentiment", "model.embed_tokens.weight", 0, 32, 0.5)
-    assert "".join(map(str, mask.astype(int))) == "00000101101000000000001000101101"
+    assert "".join(map(str, mask.astype(int))) == "00100010000110110100110010001000"
 
 
 @pytest.mark.parametrize("other", [(2, "e", "w"), (1, "f", "w"), (1, "e", "v"), (1, "ew", "")])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.random_mask import random_words, words_kept
+from mergescale.merging.random_mask import RandomNumbers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +37,8 @@ class Chunk:
     seed: int | None = None
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     sums: Mapping[str, Tensor] = field(default_factory=dict)
-    # Random words by (seed, expert): methods of one pass that draw alike draw once.
-    words: dict[tuple[int, str], Any] = field(default_factory=dict)
+    # What methods of one pass have in common and need not compute twice.
+    shared: dict[Any, Any] = field(default_factory=dict)
 
     def of_experts(self, name: str) -> Sequence[float]:
         """The thresholds that `prepare` asked for under this name."""
@@ -52,16 +52,24 @@ class Chunk:
         """The task vectors times the experts' weights."""
         return [times(delta, w) for delta, w in zip(self.deltas, self.weights, strict=True)]
 
+    def weighted_sum(self) -> Tensor:
+        """The sum of `weighted()`; not to be changed, since methods share it."""
+        key = tuple(zip(self.experts, self.weights, strict=True))
+        if key not in self.shared:
+            self.shared[key] = sum(self.weighted())
+        return self.shared[key]
+
     def kept_at_random(self, number: int, drop: float) -> Tensor:
         """DARE's mask of the number-th expert: fp32 ones with probability 1 - drop, else zeros."""
         import torch
 
         expert = self.experts[number]
         key = (self.seed, expert)
-        if key not in self.words:
+        if key not in self.shared:
             stop = self.start + len(self.base)
-            self.words[key] = random_words(self.seed, expert, self.tensor, self.start, stop)
-        kept = torch.from_numpy(words_kept(self.words[key], drop))
+            self.shared[key] = RandomNumbers(self.seed, expert, self.tensor, self.start, stop)
+        # As bytes: torch turns those into numbers several times faster than booleans.
+        kept = torch.from_numpy(self.shared[key].kept(drop).view("int8"))
         return kept.to(self.base.device).to(self.base.dtype)
 
 

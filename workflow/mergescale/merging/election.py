@@ -23,17 +23,24 @@ def elected(
     deltas: one fp32 tensor per expert, all of one shape, already times its weight. weights: what
     each counts for in the mean; 1 by default. Returns a tensor of that shape.
     """
-    sign = deltas[0].clone()
-    for delta in deltas[1:]:
+    import torch
+
+    weights = weights or [1.0] * len(deltas)
+    sign = deltas[0] + deltas[1] if len(deltas) > 1 else deltas[0].clone()
+    for delta in deltas[2:]:
         sign.add_(delta)
     sign.ge_(0).mul_(2).sub_(1)  # 1 where the elected sign is positive, else -1
-    total, count = deltas[0].new_zeros(sign.shape), deltas[0].new_zeros(sign.shape)
-    for delta, weight in zip(deltas, weights or [1.0] * len(deltas), strict=True):
-        agreeing = (delta * sign).clamp_(min=0)
+    total = torch.mul(deltas[0], sign).clamp_(min=0)
+    count = total.sign().mul_(weights[0]) if aggregate == MEAN else None
+    agreeing = torch.empty_like(sign)
+    for delta, weight in zip(deltas[1:], weights[1:], strict=True):
+        torch.mul(delta, sign, out=agreeing).clamp_(min=0)
         total.add_(agreeing)
-        if aggregate == MEAN:
+        if count is not None:
             count.add_(agreeing.gt_(0), alpha=weight)
     total.mul_(sign)
-    if aggregate == MEAN:
-        total.div_(count.add_(count.eq(0)))  # nothing to divide where nobody agrees
+    if count is not None:
+        # Nothing to divide where nobody agrees.
+        least = min(weights)
+        total.div_(count.clamp_(min=least) if least > 0 else count.add_(count.eq(0)))
     return total

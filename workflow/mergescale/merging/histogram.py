@@ -69,12 +69,18 @@ class LowerHalves:
 
     def add(self, values: Tensor) -> None:
         """Count the entries of a 1-D fp32 tensor that lie in one of the bins."""
-        bits = _bits(values)
+        import numpy as np
+        import torch
+
+        # Few entries lie in a bin: numpy picks them out several times faster than torch.
+        bits = _bits(values).numpy()
         upper = bits >> _LOW_BITS
+        inside = np.logical_or.reduce([upper == b for b in self.counts])
+        upper, lower = upper[inside], bits[inside] & (_LOW_BINS - 1)
         for b, counts in self.counts.items():
-            found = bits[upper == b]
-            if found.numel():
-                counts += (found & (_LOW_BINS - 1)).bincount(minlength=_LOW_BINS)
+            found = lower[upper == b]
+            if found.size:
+                counts += torch.from_numpy(found).bincount(minlength=_LOW_BINS)
 
     def merge(self, other: LowerHalves) -> None:
         """Add the counts of another thread."""

@@ -97,7 +97,7 @@ def blocks(chunk: Chunk, block: int) -> Sequence[Chunk]:
             start=chunk.start + at,
             deltas=[delta[at : at + block] for delta in chunk.deltas],
             base=chunk.base[at : at + block],
-            words={},  # those of the whole chunk are not the block's
+            shared={},  # those of the whole chunk are not the block's
         )
         for at in range(0, size, block)
     ]

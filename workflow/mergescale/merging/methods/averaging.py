@@ -9,7 +9,7 @@ from mergescale.merging.method import FIXED_LAMBDA, Method
 
 def reduce(chunk):
     """tau = sum_i w_i tau_i / sum_i w_i"""
-    return sum(chunk.weighted()) / sum(chunk.weights)
+    return chunk.weighted_sum() / sum(chunk.weights)
 
 
 METHOD = Method(name="averaging", title="Averaging", reduce=reduce, parameters=(FIXED_LAMBDA,))

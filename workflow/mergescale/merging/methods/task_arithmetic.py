@@ -5,7 +5,7 @@ from mergescale.merging.method import SWEPT_LAMBDA, Method
 
 def reduce(chunk):
     """tau = sum_i w_i tau_i"""
-    return sum(chunk.weighted())
+    return chunk.weighted_sum()
 
 
 METHOD = Method(

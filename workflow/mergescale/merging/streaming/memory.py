@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -11,6 +13,8 @@ _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # Each thread's histograms of one expert: both levels, one density more than usual.
 _HISTOGRAM_BYTES = (1 << 15) * 8 + 3 * (1 << 16) * 8
 _HEADROOM = 48_000_000  # allocator, python objects, writing
+_KEPT_FREE = 32_000_000  # bytes of freed memory that each thread may keep
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
 
 
 def parse_bytes(text: str | int) -> int:
@@ -43,3 +47,16 @@ def working_memory(limit: int, experts: int, threads: int) -> int:
             "is read"
         )
     return limit - taken
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of freed temporaries for the next ones, in the whole process.
+
+    By default it gives all back to the operating system at the end of each piece, and fetching it
+    anew takes longer than the arithmetic: DARE needs half the time so. Other libraries of C are
+    left as they are.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_FREE)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)

@@ -16,12 +16,12 @@ from mergescale import __version__
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.streaming.check import check_tokenizers
 from mergescale.merging.streaming.journal import Journal, Tally
-from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.memory import keep_freed_memory, working_memory
 from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.reader import digest_name
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import WORKING_BYTES, Engine, Merge
+from mergescale.merging.streaming.stream import Engine, Merge
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def merge_models(
                 raise ValueError(f"expert {name} is the base itself: {base}")
         check_tokenizers(ground.folder, {name: source.folder for name, source in sources.items()})
         memory = (
-            threads * WORKING_BYTES
-            if memory_limit is None
-            else working_memory(memory_limit, len(sources), threads)
+            None if memory_limit is None else working_memory(memory_limit, len(sources), threads)
         )
         engine = Engine(ground, sources, threads=threads, memory=memory, device=device)
         done: dict[int, Done] = {}
@@ -82,6 +80,7 @@ def merge_models(
         todo = [merge for number, merge in enumerate(merges) if number not in done]
         if todo:
             torch.set_num_threads(1)  # the engine's own threads take the pieces
+            keep_freed_memory()
             try:
                 made = iter(_stream(engine, todo, kept, progress))
                 done |= {n: next(made) for n in range(len(merges)) if n not in done}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from mergescale.merging.streaming.pieces import BLOCK, Piece
@@ -29,12 +30,17 @@ class Reader:
         self._own = threading.local()
 
     def deltas(
-        self, piece: Piece, wanted: Sequence[int], digests: list[int] | None = None
+        self,
+        piece: Piece,
+        wanted: Sequence[int],
+        digests: list[int] | None = None,
+        differs: list[bool] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """The base's piece and W_i - W0 of the experts with these numbers; 1-D fp32.
 
-        digests: the base's and every expert's, to which what was read is added. Raises ValueError
-        naming the tensor for NaN or infinity in a model.
+        digests: the base's and every expert's, to which what was read is added. differs: for every
+        expert, set where its piece is not the base's. Raises ValueError naming the tensor for NaN
+        or infinity in a model.
         """
         raw, buffers = self._memory()
         base = buffers[0][: len(piece)]
@@ -46,8 +52,12 @@ class Reader:
             delta.sub_(base)
             # One look at the difference covers both operands; who is at fault matters only then.
             # The extremes tell, and cost less than any sum: NaN is passed on, infinity is one.
-            if len(piece) and not all(bound.isfinite() for bound in delta.aminmax()):
-                self._blame(piece, number)
+            if len(piece):
+                bounds = [bound.item() for bound in delta.aminmax()]
+                if not all(map(isfinite, bounds)):
+                    self._blame(piece, number)
+                if differs is not None and any(bounds):
+                    differs[number] = True
             deltas.append(delta)
         return base, deltas
 

@@ -27,8 +27,9 @@ from mergescale.merging.streaming.stream_statistics import Found, find
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Of one thread's pieces together; pieces of this order stay in the processor's cache.
-WORKING_BYTES = 24_000_000
+# Blocks in a piece, by device. On a CPU, temporaries of larger pieces leave its cache; with smaller
+# ones, threads wait for each other (for the interpreter) more than they compute.
+MOST_BLOCKS = {"cpu": 4, "cuda": 64}
 
 
 def _dtype(name: str) -> Any:
@@ -91,26 +92,29 @@ def element_bytes(experts: int) -> int:
     return raw + fp32 * (1 + experts) + fp32 * (2 * experts + 8)
 
 
-def piece_elements(experts: int, threads: int, memory: int) -> int:
+def piece_elements(experts: int, threads: int, memory: int | None, most: int = 1) -> int:
     """Elements of a piece such that all threads together stay within `memory` bytes.
 
+    memory: None for as much as the fastest pieces take. most: blocks in a piece.
     Raises ValueError where not even the smallest piece fits.
     """
-    each = min(WORKING_BYTES, memory // threads)
-    elements = each // element_bytes(experts) // BLOCK * BLOCK
-    if not elements:
+    if memory is None:
+        return most * BLOCK
+    blocks = min(most, memory // threads // element_bytes(experts) // BLOCK)
+    if not blocks:
         raise ValueError(
             f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
             f"threads: {threads * BLOCK * element_bytes(experts):,} are needed"
         )
-    return elements
+    return blocks * BLOCK
 
 
 class Engine:
     """Merges experts over a base, all outputs in one pass.
 
     base, experts: open sources, the experts in order of their names. threads: how many pieces are
-    worked on at once. memory: bytes for all of them together. device: where methods compute.
+    worked on at once. memory: bytes for all of them together, None for what is fast. device: where
+    methods compute.
     """
 
     def __init__(
@@ -119,7 +123,7 @@ class Engine:
         experts: Mapping[str, Source],
         *,
         threads: int,
-        memory: int,
+        memory: int | None,
         device: str = "cpu",
     ) -> None:
         self.base = base
@@ -128,7 +132,8 @@ class Engine:
         for expert in self.experts:
             check_alike(expert, base)
         self.threads, self.device = threads, device
-        self.elements = piece_elements(len(experts), threads, memory)
+        most = MOST_BLOCKS[device.partition(":")[0]]
+        self.elements = piece_elements(len(experts), threads, memory, most)
         self.reader = Reader(base, self.experts, self.elements, device)
 
     def statistics(self, merges: Sequence[Merge], kept: Path | None, progress: Any) -> Found:
@@ -164,8 +169,9 @@ class Engine:
         def work(piece: Piece) -> Tally:
             counted = Tally.empty(len(merges), 1 + len(self.experts))
             if self.base.tensors[piece.tensor].floating:
-                base, deltas = self.reader.deltas(piece, range(len(self.experts)), counted.digests)
-                counted.differs[:] = [bool(delta.any()) for delta in deltas]
+                base, deltas = self.reader.deltas(
+                    piece, range(len(self.experts)), counted.digests, counted.differs
+                )
                 self._reduce(piece, base, deltas, merges, outputs, found, counted)
             else:
                 raw = self.reader.raw(piece)
@@ -198,12 +204,12 @@ class Engine:
         counted: Tally,
     ) -> None:
         """All outputs' values of a piece, written."""
-        words: dict = {}
+        shared: dict = {}
         taus: dict[str, tuple[Tensor, dict[str, Tensor]]] = {}
         for number, (merge, output) in enumerate(zip(merges, outputs, strict=True)):
             key = merge.tau_key
             if key not in taus:
-                chunk = self.chunk(piece, base, deltas, merge, words)
+                chunk = self.chunk(piece, base, deltas, merge, shared)
                 chunk.thresholds = found.thresholds_in(merge, piece.tensor)
                 chunk.sums = found.sums_in(merge, piece.tensor)
                 made = merge.method.reduce(chunk, **merge.parameters)
@@ -218,9 +224,9 @@ class Engine:
                     f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
                 )
             if merge.dtype != "float32":
-                moving = update.ne(0)
-                counted.moving[number] += int(moving.sum())
-                counted.lost[number] += int(moving.logical_and_(written.float().eq(base)).sum())
+                moving, lost = lost_update(update, written, base)
+                counted.moving[number] += moving
+                counted.lost[number] += lost
             output.write(piece, as_bytes(written))
             for name, mask in masks.items():
                 output.write(piece, as_bytes(mask), mask=name)
@@ -231,7 +237,7 @@ class Engine:
         base: Tensor,
         deltas: Sequence[Tensor],
         merge: Merge,
-        words: dict | None = None,
+        shared: dict | None = None,
     ) -> Chunk:
         """What `merge` reduces of a piece, without statistics; deltas are those of all experts."""
         return Chunk(
@@ -243,7 +249,7 @@ class Engine:
             weights=[merge.weights.get(expert, 1.0) for expert in merge.experts],
             settings=merge.settings,
             seed=merge.seed,
-            words={} if words is None else words,
+            shared={} if shared is None else shared,
         )
 
     def _bytes(self, piece: Piece, outputs: Sequence[OutputFolder]) -> int:
@@ -252,6 +258,18 @@ class Engine:
         if self.base.tensors[piece.tensor].floating:
             items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
         return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
+
+
+def lost_update(update: Tensor, written: Tensor, base: Tensor) -> tuple[int, int]:
+    """How many entries of lambda * tau are not 0, and how many of those the output's dtype lost.
+
+    Counted by numpy, whose comparisons and counts are several times faster than torch's.
+    """
+    import numpy as np
+
+    moving = update.cpu().numpy() != 0
+    same = written.float().cpu().numpy() == base.cpu().numpy()
+    return int(np.count_nonzero(moving)), int(np.count_nonzero(moving & same))
 
 
 def as_bytes(values: Tensor) -> memoryview:
