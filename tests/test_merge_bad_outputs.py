@@ -124,14 +124,15 @@ def test_a_disk_that_is_full_at_the_very_end(refused, monkeypatch):
     refused({"merges": {"a": TIES}}, "No space left on device", out="new/out")
 
 
-def test_an_interrupt_leaves_what_the_next_call_goes_on_with(models, accepted, monkeypatch):
+def test_an_interrupt_leaves_what_the_next_call_goes_on_with(models, accepted, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
+    (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     with monkeypatch.context() as patched:
         patched.setattr(output_folder.OutputFolder, "write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            accepted(TIES)
+        assert main(["merge", str(models / "recipe.yaml"), str(models / "out")]) == 130
+    assert capsys.readouterr().err.endswith("stopped; run the same command again to go on\n")
     assert (models / ".out.partial").is_dir() and not (models / "out").exists()
     accepted(TIES)
     assert not (models / ".out.partial").exists()

@@ -32,7 +32,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     merge.add_argument(
         "--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where to compute"
     )
-    merge.set_defaults(run=_merge)
+    merge.set_defaults(run=_merge, goes_on=True, ends_in_order=True)
 
     check = stages.add_parser(
         "check",
