@@ -29,6 +29,19 @@ MERGEKIT = {
     "unknown method": ({**GOOD, "merge_method": "della"}, ["merge_method is 'della', understood"]),
     "method is a list": ({**GOOD, "merge_method": ["ties"]}, ["merge_method is ['ties']"]),
     "other tokenizer": ({**GOOD, "tokenizer_source": "union"}, ["tokenizer_source other than"]),
+    "weights that cancel out": (
+        {
+            **GOOD,
+            "merge_method": "linear",
+            "models": [
+                {"model": "base", "parameters": {"weight": 0.1}},
+                {"model": "math", "parameters": {"weight": 0.2}},
+                {"model": "code", "parameters": {"weight": -0.3}},
+            ],
+            "parameters": {},
+        },
+        ["the weights add up to 0"],
+    ),
     "no models": ({**GOOD, "models": []}, ["models must be a list"]),
     "no base": ({**GOOD, "base_model": None}, ["base_model is missing"]),
     "text for a number": ({**GOOD, "parameters": {"weight": "1"}}, ["parameters.weight is '1'"]),

@@ -131,7 +131,8 @@ def test_an_interrupt_leaves_what_the_next_call_goes_on_with(models, accepted, m
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     with monkeypatch.context() as patched:
         patched.setattr(output_folder.OutputFolder, "write", interrupted)
-        assert main(["merge", str(models / "recipe.yaml"), str(models / "out")]) == 130
+        merge = ["merge", str(models / "recipe.yaml"), str(models / "out")]
+        assert main([*merge, "--kept", str(models / "kept")]) == 130
     assert capsys.readouterr().err.endswith("stopped; run the same command again to go on\n")
     assert (models / ".out.partial").is_dir() and not (models / "out").exists()
     accepted(TIES)

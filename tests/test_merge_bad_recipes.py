@@ -58,6 +58,42 @@ RECIPES = {
         {**TIES, "experts": {"math": {"path": "math", "lambda": 0.5}, "code": "code"}},
         ["experts.math.lambda", "common to all experts"],
     ),
+    **{
+        f"{key} of an expert": (
+            {**recipe, "experts": {"math": {"path": "math", key: value}, "code": "code"}},
+            [f"experts.math.{key}: {key} is common to all experts; put it beside method"],
+        )
+        for recipe, key, value in (
+            (TIES, "aggregate", "sum"),
+            ({**TIES, "method": "dare_ties"}, "aggregate", "sum"),
+            ({"method": "slerp"}, "t", 0.3),
+        )
+    },
+    **{
+        f"weight in {method}": (
+            {"method": method, "experts": {"math": {"path": "math", "weight": 2}, "code": "code"}},
+            [f"experts.math.weight: {method} knows no weights"],
+        )
+        for method in ("slerp", "model_stock")
+    },
+    **{
+        f"weights {one} and {other} to average": (
+            {
+                "method": "averaging",
+                "experts": {
+                    "math": {"path": "math", "weight": one},
+                    "code": {"path": "code", "weight": other},
+                },
+            },
+            ["averaging divides by the sum of the weights, which is 0"],
+        )
+        for one, other in ((1, -1), (0, 0), (0.3, -0.30000000000000004))
+    },
+    "bad tokenizers": (
+        {**TIES, "tokenizers": "union"},
+        ["tokenizers is 'union', allowed are same"],
+    ),
+    "tokenizers as a list": ({**TIES, "tokenizers": ["same"]}, ["tokenizers is ['same'], allowed"]),
     "unknown preset": ({**TIES, "preset": "papers"}, ["preset is 'papers', allowed are paper"]),
     "preset is a list": ({**TIES, "preset": ["paper"]}, ["preset is ['paper'], allowed are"]),
     "bad dtype": ({**TIES, "dtype": "int8"}, ["dtype is 'int8', allowed are float32, bfloat16"]),

@@ -183,10 +183,21 @@ def test_explain_tells_work_and_memory_before_anything_is_done(models, run):
     assert "inputs: 0.00 GB" in printed and "memory: at most 500 MB" in printed
 
 
+def test_masks_are_counted_among_what_is_written(models, run):
+    run("explain", {"method": "emr", "lambda": 1, "dtype": "bfloat16"})
+    work = estimate(read_recipe(models / "recipe.yaml"))
+    assert work.written == ELEMENTS * 2 + 9 * 8 + 2 * ELEMENTS
+    run("merge", {"method": "emr", "lambda": 1, "dtype": "bfloat16"}, models / "out")
+    size = sum(file.stat().st_size for file in (models / "out").glob("*.safetensors"))
+    assert work.written < size < work.written + 2000  # two headers
+
+
 def test_the_estimate_is_what_a_merge_moves(models, run):
     from mergescale.merging.streaming.merge_folders import merge_models
 
-    for recipe in (*FOUR.values(), {"merges": FOUR}):
+    twice = {name: {"method": "emr", "lambda": lam} for name, lam in (("a", 0.5), ("b", 1))}
+    twice |= {name: {"method": "slerp", "t": t} for name, t in (("c", 0.2), ("d", 0.4))}
+    for recipe in (*FOUR.values(), {"merges": FOUR}, {"merges": twice}):
         run("explain", recipe)
         wanted = read_recipe(models / "recipe.yaml")
         moved = []

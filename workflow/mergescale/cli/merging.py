@@ -93,6 +93,7 @@ def _merge(chosen: argparse.Namespace) -> None:
             memory_limit=memory,
             device=device,
             kept=chosen.kept or _cache(),
+            tokenizers=recipe.tokenizers,
             progress=progress.add,
         )
     for each in done:

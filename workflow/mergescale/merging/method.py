@@ -21,7 +21,8 @@ class Parameter:
 
     values: the default values; more than one are swept. A minimum that is itself not allowed is
     marked by `above_minimum`. A `fixed` parameter belongs to the definition of the method: the
-    configuration may repeat its value but not change it.
+    configuration may repeat its value but not change it. per_expert: a recipe may give an expert a
+    value of its own, which `prepare` and `chunk.settings` then hold; others are common to all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Parameter:
     above_minimum: bool = False
     choices: tuple[str, ...] = ()
     fixed: bool = False
+    per_expert: bool = False
 
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -76,8 +78,12 @@ class Method:
     of one expert. Thresholds arrive as `chunk.of_experts(name)`, one for each expert, sums as
     `chunk.of_tensor(name)`.
     experts: how many experts it takes at least and at most.
+    weighted: whether the experts' weights enter the formula.
+    normalized: whether it divides by their sum.
     extras: further outputs beside tau: names of boolean masks, of the shape of each tensor, which
     `reduce` returns in a mapping after tau; from the names of the experts.
+    record: what merge.json tells beside the recipe, from the names of the experts and {name: sum
+    over the whole model} of what `prepare` asked for.
     """
 
     name: str
@@ -87,7 +93,10 @@ class Method:
     prepare: Callable[..., dict[str, Threshold | Sum]] | None = None
     stochastic: bool = False
     experts: tuple[int, int | None] = (1, None)
+    weighted: bool = True
+    normalized: bool = False
     extras: Callable[[Sequence[str]], list[str]] | None = None
+    record: Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]] | None = None
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`; ValueError listing the known ones if there is none."""
@@ -167,6 +176,11 @@ class Method:
             allowed = f"{least}" if least == most else f"{least} or more"
             raise ValueError(f"{self.name} merges {allowed} experts, not {number}")
 
+    def check_weights(self, weights: Sequence[float]) -> None:
+        """Raises ValueError for weights that cancel out where the formula divides by their sum."""
+        if self.normalized and abs(sum(weights)) <= 1e-6 * sum(map(abs, weights)):
+            raise ValueError(f"{self.name} divides by the sum of the weights, which is 0")
+
     def _values(self, parameter: Parameter, settings: Mapping[str, Any]) -> list[Any]:
         given = settings.get(parameter.name, parameter.values)
         if not isinstance(given, Sequence) or isinstance(given, str):
@@ -200,12 +214,14 @@ DENSITY = Parameter(
     minimum=0,
     maximum=1,
     above_minimum=True,
+    per_expert=True,
 )
 TRIM_SCOPE = Parameter(
     "trim_scope",
     "trim to the largest magnitudes of the whole model or of each tensor",
     values=("model",),
     choices=("model", "tensor"),
+    per_expert=True,
 )
 AGGREGATE = Parameter(
     "aggregate",
@@ -218,4 +234,5 @@ ROUNDING = Parameter(
     "how the share `density` becomes a number of entries",
     values=("up",),
     choices=("up", "down", "at_least_one"),
+    per_expert=True,
 )

@@ -12,4 +12,10 @@ def reduce(chunk):
     return sum(chunk.weighted()) / sum(chunk.weights)
 
 
-METHOD = Method(name="averaging", title="Averaging", reduce=reduce, parameters=(FIXED_LAMBDA,))
+METHOD = Method(
+    name="averaging",
+    title="Averaging",
+    reduce=reduce,
+    parameters=(FIXED_LAMBDA,),
+    normalized=True,
+)

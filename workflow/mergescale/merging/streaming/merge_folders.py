@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergescale import __version__
-from mergescale.merging.method import LAMBDA
 from mergescale.merging.streaming.check import check_tokenizers
-from mergescale.merging.streaming.journal import Journal, Tally
+from mergescale.merging.streaming.journal import Journal
 from mergescale.merging.streaming.memory import working_memory
 from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.reader import digest_name
+from mergescale.merging.streaming.record import plan, plan_digest, record_of
 from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import WORKING_BYTES, Engine, Merge
 
@@ -42,6 +38,7 @@ def merge_models(
     memory_limit: int | None = None,
     device: str = "cpu",
     kept: Path | None = None,
+    tokenizers: str = "same",
     progress: Callable[[int], None] = lambda count: None,
 ) -> list[Done]:
     """Make several merges of one base and its experts in one pass over their files.
@@ -49,6 +46,7 @@ def merge_models(
     experts: {name: folder}. threads, device: see `Engine`. memory_limit: bytes of anonymous memory
     of this process, what it holds already included; without one, each thread takes what is fast.
     kept: a folder for thresholds, which later merges of these experts use again.
+    tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
     progress: told of the bytes of every step.
 
     A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
@@ -68,7 +66,8 @@ def merge_models(
         for name, source in sources.items():
             if source.folder.samefile(ground.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
-        check_tokenizers(ground.folder, {name: source.folder for name, source in sources.items()})
+        folders = {name: source.folder for name, source in sources.items()}
+        check_tokenizers(ground.folder, folders, tokenizers)
         memory = (
             threads * WORKING_BYTES
             if memory_limit is None
@@ -83,7 +82,7 @@ def merge_models(
         if todo:
             torch.set_num_threads(1)  # the engine's own threads take the pieces
             try:
-                made = iter(_stream(engine, todo, kept, progress))
+                made = iter(_stream(engine, todo, kept, tokenizers, progress))
                 done |= {n: next(made) for n in range(len(merges)) if n not in done}
             finally:
                 torch.set_num_threads(threads_before)
@@ -91,28 +90,35 @@ def merge_models(
 
 
 def _stream(
-    engine: Engine, merges: Sequence[Merge], kept: Path | None, progress: Callable[[int], None]
+    engine: Engine,
+    merges: Sequence[Merge],
+    kept: Path | None,
+    tokenizers: str,
+    progress: Callable[[int], None],
 ) -> list[Done]:
 
     def planned() -> str:
-        return _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
+        return plan_digest([engine.elements, *(plan(merge, engine) for merge in merges)])
 
-    plan = planned()
+    begun = planned()
     outputs = [_output(merge, engine) for merge in merges]
     _check_apart(outputs, engine)
     with _discarded_if_it_fails(outputs):
         for output in outputs:  # before anything is looked at: nobody else changes it then
             output.lock()
-        journal = Journal(outputs[0].partial / "journal.json", plan)
+        journal = Journal(outputs[0].partial / "journal.json", begun)
         if not all(output.begun for output in outputs):
             journal.forget()
         for output in outputs:
             output.start(anew=journal.done == 0)
         found = engine.statistics(merges, kept, progress)
         tally = engine.run(merges, outputs, found, journal, progress)
-        if planned() != plan:
+        if planned() != begun:
             raise ValueError("a model's files changed while they were merged: merge again")
-        records = [_record(engine, merges, number, tally) for number in range(len(merges))]
+        records = [
+            record_of(engine, merges, number, tally, found) | {"tokenizers": tokenizers}
+            for number in range(len(merges))
+        ]
         for output, merge, record in zip(outputs, merges, records, strict=True):
             output.finish(record, model_card(merge, record))
     return [
@@ -139,27 +145,6 @@ def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
         raise
 
 
-def _plan(merge: Merge, engine: Engine) -> dict[str, Any]:
-    """Everything that decides a merge's bytes, with files known by name, size and time."""
-    source = Path(inspect.getfile(merge.method.reduce))
-    return {
-        "mergescale": __version__,
-        "method": merge.method.name,
-        "code": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "experts": list(merge.experts),
-        "settings": merge.settings,
-        "weights": {expert: merge.weights.get(expert, 1.0) for expert in merge.experts},
-        LAMBDA: merge.lam,
-        "seed": merge.seed,
-        "dtype": merge.dtype,
-        "shard_bytes": merge.shard_bytes,
-        "base": engine.base.fingerprint(),
-        "files": [
-            engine.experts[engine.names.index(expert)].fingerprint() for expert in merge.experts
-        ],
-    }
-
-
 def _finished(merge: Merge, engine: Engine) -> Done | None:
     """A folder that is this merge already; FileExistsError for one that is something else."""
     folder = merge.folder
@@ -171,7 +156,7 @@ def _finished(merge: Merge, engine: Engine) -> Done | None:
     try:
         record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))
         whole = _output(merge, engine).finished and "lost_update" in record
-        if whole and record["plan"] == _digest(_plan(merge, engine)):
+        if whole and record["plan"] == plan_digest(plan(merge, engine)):
             return Done(folder, record, found=True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
@@ -194,45 +179,3 @@ def _check_apart(outputs: Sequence[OutputFolder], engine: Engine) -> None:
             folder = Path(os.path.realpath(source.folder))
             if partial in (folder, *folder.parents):
                 raise ValueError(f"{source.label} lies in {partial}, where {output.folder} is made")
-
-
-def _record(engine: Engine, merges: Sequence[Merge], number: int, tally: Tally) -> dict[str, Any]:
-    """merge.json: what was merged and how, from what, and what the output's dtype took away."""
-    merge = merges[number]
-    folders = [engine.base, *engine.experts]
-    digests = dict(zip(["", *engine.names], map(digest_name, tally.digests), strict=True))
-    moving = tally.moving[number]
-    return {
-        "mergescale": __version__,
-        "plan": _digest(_plan(merge, engine)),
-        "recipe": {
-            "method": merge.method.name,
-            "parameters": dict(merge.parameters),
-            LAMBDA: merge.lam,
-            "experts": {
-                expert: {
-                    "weight": merge.weights.get(expert, 1.0),
-                    **merge.own.get(expert, {}),
-                }
-                for expert in merge.experts
-            },
-            **({} if merge.seed is None else {"seed": merge.seed}),
-        },
-        "inputs": {
-            "base": {"folder": str(folders[0].folder), "digest": digests[""]},
-            **{
-                expert: {
-                    "folder": str(engine.experts[engine.names.index(expert)].folder),
-                    "digest": digests[expert],
-                }
-                for expert in merge.experts
-            },
-        },
-        "dtype": merge.dtype,
-        "lost_update": tally.lost[number] / moving if moving else 0.0,
-    }
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

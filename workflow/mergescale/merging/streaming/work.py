@@ -17,16 +17,22 @@ from mergescale.merging.streaming.stream import element_bytes, piece_elements
 
 @dataclass(frozen=True)
 class Work:
-    """Bytes of a recipe: of all inputs, read in all passes, and written."""
+    """Bytes of a recipe: of all inputs, read in all passes, and written as weights and masks."""
 
     inputs: int
     read: int
-    written: int
+    weights: int
+    masks: int
+
+    @property
+    def written(self) -> int:
+        """Bytes of all outputs."""
+        return self.weights + self.masks
 
     @property
     def moved(self) -> int:
-        """Bytes that pass by altogether."""
-        return self.read + self.written
+        """Bytes that the progress bar counts; masks are no part of it."""
+        return self.read + self.weights
 
 
 def estimate(recipe: RecipeFile) -> Work:
@@ -39,24 +45,29 @@ def estimate(recipe: RecipeFile) -> Work:
         # Tensors of integers are the base's; nobody reads the experts'.
         read = base.bytes + sum(_floating(expert) for expert in experts.values())
         looks: dict[str, set[str]] = {}
+        summed: set[tuple[str, str]] = set()
         for merge in recipe.merges:
             for expert, settings in zip(merge.experts, merge.settings, strict=True):
-                wishes = merge.method.statistics(settings).values()
-                for wish in wishes:
+                for name, wish in merge.method.statistics(settings).items():
                     if isinstance(wish, Threshold):
                         looks.setdefault(wish.scope, set()).add(expert)
-            if any(not isinstance(w, Threshold) for w in merge.method.statistics(
-                merge.settings[0]).values()):  # fmt: skip
-                read += floating + sum(_floating(experts[e]) for e in merge.experts)
+                    elif (merge.tau_key, name) not in summed:
+                        summed.add((merge.tau_key, name))
+                        read += floating + sum(_floating(experts[e]) for e in merge.experts)
         for names in looks.values():
             read += 2 * (floating + sum(_floating(experts[name]) for name in names))
-        written = sum(
+        weights = sum(
             stored.elements
             * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
             for merge in recipe.merges
             for stored in base.tensors.values()
         )
-        return Work(inputs, read, written)
+        masks = sum(
+            base.elements * len(merge.method.extras(merge.experts))
+            for merge in recipe.merges
+            if merge.method.extras
+        )
+        return Work(inputs, read, weights, masks)
 
 
 def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
