@@ -74,6 +74,34 @@ def fp8(m):
         change(m / name, {"w": torch.ones(40, 25).to(torch.float8_e4m3fn)})
 
 
+def everywhere(tensor):
+    """The base's and each expert's only tensor, from a number that differs."""
+
+    def damage(m):
+        for number, name in enumerate(("base", "math", "code")):
+            save_file({"w": tensor(number)}, m / name / "model.safetensors")
+
+    return damage
+
+
+def header(content, data=b""):
+    def damage(m):
+        text = content if isinstance(content, bytes) else json.dumps(content).encode()
+        head = struct.pack("<Q", len(text)) + text
+        (m / "math/model.safetensors").write_bytes(head + data)
+
+    return damage
+
+
+def stored(shape, start, stop, dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
+
+
+def output_embedding(m):
+    weights = load_file(m / "math/model.safetensors")
+    change(m / "math", {"lm_head.weight": weights["model.embed_tokens.weight"].clone()})
+
+
 def no_tensors(m):
     for name in ("base", "math", "code"):
         (m / name / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
@@ -127,7 +155,54 @@ MODELS = {
     "index without a map": (index_of("{}"), [INDEX, "weight_map must be a mapping"]),
     "index with a list": (index_of('{"weight_map": ["w"]}'), ["weight_map must be a mapping"]),
     "index with numbers": (index_of('{"weight_map": {"w": 1}}'), ["weight_map must be"]),
-    "index leads outside": (shard_outside, ["names ../model-1.safetensors"]),
+    "index leads outside": (shard_outside, ["names '../model-1.safetensors', which is no file"]),
+    "index names a folder": (
+        index_of('{"weight_map": {"w": "."}}'),
+        [INDEX, "names '.', which is no file beside it"],
+    ),
+    "index names nothing": (
+        index_of('{"weight_map": {"w": ""}}'),
+        [INDEX, "names '', which is no"],
+    ),
+    "index names an absolute path": (
+        index_of('{"weight_map": {"w": "/model.safetensors"}}'),
+        ["names '/model.safetensors', which is no file beside it"],
+    ),
+    "index with a zero byte": (
+        index_of('{"weight_map": {"w": "a\\u0000b"}}'),
+        ["names a\\x00b, which is not there"],
+    ),
+    "index names another file": (
+        index_of('{"weight_map": {"w": "config.json"}}'),
+        ["math/config.json is no safetensors file"],
+    ),
+    "integers only": (everywhere(lambda n: torch.arange(4) + n), ["floating-point", "nothing to"]),
+    "no element": (everywhere(lambda n: torch.ones(0, 4)), ["floating-point", "nothing to merge"]),
+    "complex numbers": (
+        everywhere(lambda n: torch.ones(4, dtype=torch.complex64) * n),
+        ["model.safetensors: tensor w has dtype C64, known are F64"],
+    ),
+    "overlapping tensors": (
+        header({"a": stored([2], 0, 8), "b": stored([2], 4, 12)}, bytes(12)),
+        ["math/model.safetensors: the header is corrupt: tensor b begins at byte 4"],
+    ),
+    "a tensor of 2**63 elements": (
+        header({"a": stored([2**63], 0, 2**65)}),
+        ["the header is corrupt: tensor a has shape [9223372036854775808]"],
+    ),
+    "a header of 2**63 bytes": (
+        lambda m: (m / "math/model.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}"),
+        ["math/model.safetensors is no safetensors file, or a truncated one"],
+    ),
+    "a header that is no text": (header(b'{"\xff": 1}'), ["the header is corrupt: 'utf-8' codec"]),
+    "output embedding in one model only": (
+        output_embedding,
+        ["math", "has lm_head.weight (a copy of the input embedding needs tie_word_embeddings"],
+    ),
+    "base that leads in a circle": (
+        lambda m: (linked("base", "circle")(m), (m / "circle").symlink_to("base")),
+        ["base is no folder"],
+    ),
     "tensor in two shards": (tensor_in_two_shards, ["tensor w is in", "model-2.safetensors"]),
     "tensor in no shard": (tensor_in_no_shard, ["tensor lost is in", "but in no shard"]),
     "other shape": (

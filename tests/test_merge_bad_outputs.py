@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -23,6 +25,38 @@ def test_a_folder_that_exists_is_left_alone(models, refused):
 @pytest.mark.parametrize("folder", ["base", "math"])
 def test_an_input_as_output_is_left_alone(refused, folder):
     refused(TIES, f"{folder} exists already and is not this merge", out=folder)
+
+
+@pytest.mark.parametrize("kept", ["out", "out/kept", ".out.partial/kept", "./base/../out/kept"])
+def test_thresholds_kept_in_the_output_are_refused(models, refused, kept):
+    refused(TIES, "keep thresholds outside of the output", more=("--kept", models / kept))
+
+
+def test_thresholds_that_cannot_be_kept_stop_no_merge(models, capsys):
+    (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
+    merge = ["merge", str(models / "recipe.yaml"), str(models / "out"), "--threads", "1"]
+    assert main([*merge, "--kept", str(models / "recipe.yaml")]) == 0
+    assert (models / "out/model.safetensors").is_file()
+
+
+def test_paths_are_relative_to_the_recipe_and_to_where_the_command_is_called(models, monkeypatch):
+    (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
+    (models / "elsewhere").mkdir()
+    monkeypatch.chdir(models / "elsewhere")
+    assert main(["merge", "../recipe.yaml", "made/out/", "--kept", "kept", "--threads", "1"]) == 0
+    assert {path.name for path in (models / "elsewhere").iterdir()} == {"made", "kept"}
+    assert (models / "elsewhere/made/out/model.safetensors").is_file()
+
+
+def test_names_of_folders_that_are_no_text_are_printed_escaped(models):
+    (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
+    merge = [sys.executable, "-m", "mergescale", "merge", str(models / "recipe.yaml")]
+    out = os.fsencode(models) + b"/\xff\x1b[2J"
+    run = subprocess.run([*merge, out, "--kept", str(models / "kept")], capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert b"\\udcff" in run.stdout and os.path.isfile(out + b"/merge.json")
+    run = subprocess.run([*merge, out + b"/merge.json/x"], capture_output=True)
+    assert run.returncode == 1 and b"\\x1b[2J" in run.stderr and b"\x1b" not in run.stderr
 
 
 def test_a_file_as_output_is_left_alone(models, refused):

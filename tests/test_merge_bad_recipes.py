@@ -1,5 +1,7 @@
 """Recipes that are refused: one sentence that names the key, status 1, nothing is written."""
 
+import os
+
 import pytest
 from merge_inputs import TIES
 
@@ -35,11 +37,40 @@ RECIPES = {
     "no density": ({"method": "ties", "lambda": 1}, ["ties needs density"]),
     "bad choice": ({**TIES, "trim_scope": "layer"}, ["trim_scope is 'layer'", "model, tensor"]),
     "bad lambda": ({**TIES, "lambda": -1}, ["lambda is -1, allowed is a number from 0 to 1"]),
-    "lambda as text": ({**TIES, "lambda": "1"}, ["lambda is '1'"]),
-    "no lambda": ({"method": "ties", "density": 0.2}, ["lambda is None"]),
+    "lambda as text": ({**TIES, "lambda": "1"}, ["lambda is the text '1', not a number"]),
+    "no lambda": ({"method": "ties", "density": 0.2}, ["ties needs lambda: a number from 0 to 1"]),
+    "null lambda": ({**TIES, "lambda": None}, ["ties needs lambda: a number from 0 to 1"]),
+    "lambda is a list": ({**TIES, "lambda": [0.1, 0.2]}, ["lambda is [0.1, 0.2], allowed is a"]),
+    "boolean density": ({**TIES, "density": True}, ["density is True, allowed is a number"]),
+    "a number that YAML reads as text": (
+        START + "method: ties\ndensity: 1e-1\nlambda: 1",
+        ["density is the text '1e-1', not a number (write 0.1), allowed is"],
+    ),
+    "seed that is no number, where none is drawn": (
+        {**TIES, "seed": "x"},
+        ["seed is 'x', allowed"],
+    ),
+    "infinite lambda": ({**TIES, "lambda": float("inf")}, ["lambda is inf, allowed is a number"]),
+    "experts is an empty list": ({**TIES, "experts": []}, ["experts must be a mapping"]),
+    "expert is the recipe": (
+        {**TIES, "experts": {"a": "recipe.yaml"}},
+        ["recipe.yaml is no folder"],
+    ),
+    "name that turns letters round": (
+        {**TIES, "experts": {"a\u202eb": "math"}},
+        ["cannot be a name"],
+    ),
+    "method in binary": (
+        START + "method: !!binary dGllcw==",
+        ["unknown merging method \"b'ties'\""],
+    ),
+    "pairs for experts": (
+        "base: base\nexperts: !!omap [math: math]\nmethod: averaging",
+        ["experts.('math', 'math') must be a folder"],
+    ),
     "bad weight": (
         {**TIES, "experts": {"math": {"path": "math", "weight": "2"}, "code": "code"}},
-        ["experts.math.weight is '2', allowed is a number"],
+        ["experts.math.weight is the text '2', not a number (write 2.0), allowed is a number"],
     ),
     "infinite weight": (
         {**TIES, "experts": {"math": {"path": "math", "weight": float("inf")}, "code": "code"}},
@@ -206,6 +237,12 @@ RECIPES = {
     ),
     "not YAML": ("base: [", ["recipe.yaml is not YAML"]),
     "not text": (b"base: \xff", ["recipe.yaml is not YAML"]),
+    "tabs": (
+        "base: base\nexperts:\n\tmath: math",
+        ["recipe.yaml is not YAML: line 3: found character '\\t' that cannot start any token"],
+    ),
+    "merging what is no mapping": (START + "<<: 5", ["not YAML: line 3: expected a mapping"]),
+    "a letter that steers terminals": ("base: \x1b[2J", ["not YAML", "not allowed"]),
     "not a mapping": ("[base, experts]", ["recipe.yaml holds no mapping"]),
     "empty": ("", ["recipe.yaml holds no mapping"]),
     "two documents": ("a: 1\n---\nb: 2", ["recipe.yaml is not YAML"]),
@@ -242,7 +279,7 @@ def test_a_recipe_that_does_not_exist(refused):
 
 def test_a_recipe_that_is_a_folder(models, refused):
     (models / "recipe.yaml").mkdir()
-    refused(None, "recipe.yaml is not YAML", "Is a directory")
+    refused(None, "recipe.yaml cannot be read: Is a directory")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +294,21 @@ def test_a_recipe_that_is_a_folder(models, refused):
 )
 def test_memory_that_is_too_little_or_unreadable(refused, more, said):
     refused(TIES, said, more=more)
+
+
+def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeypatch):
+    from mergescale.merging.streaming import memory
+
+    assert memory.most_threads(500_000_000, 2, 4) == 4
+    assert 1 < memory.most_threads(500_000_000, 8, 256) < 64
+    assert memory.most_threads(1, 2, 4) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(256))
+    accepted(TIES)  # with one thread, for the bytes
+    merge = ["merge", str(models / "recipe.yaml"), str(models / "many")]
+    assert main([*merge, "--kept", str(models / "kept")]) == 0
+    same = [models / name / "model.safetensors" for name in ("out", "many")]
+    assert same[0].read_bytes() == same[1].read_bytes()
+    assert main(["explain", str(models / "recipe.yaml")]) == 0
 
 
 def test_memory_for_python_but_not_for_pieces(refused, monkeypatch):

@@ -85,4 +85,9 @@ def _termination_as_interrupt(wanted: bool) -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename} does not exist"
-    return " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        said = f"{error.filename}: {error.strerror}"
+    said = " ".join(said.split()) or type(error).__name__
+    # What names of strangers may hold would otherwise steer the terminal.
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)

@@ -60,8 +60,8 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         type=positive,
-        default=len(os.sched_getaffinity(0)),
-        help="pieces that are worked on at once (default: one for each core)",
+        help="pieces that are worked on at once (default: one for each core, fewer where memory "
+        "is too little)",
     )
     parser.add_argument(
         "--memory-limit",

@@ -61,7 +61,7 @@ class Parameter:
             above = number > self.minimum or (number == self.minimum and not self.above_minimum)
             if above and number <= self.maximum and (not self.fixed or number in self.values):
                 return number
-        raise ValueError(f"{self.name} is {value!r}, allowed is {self.allowed()}")
+        raise ValueError(f"{self.name} is {as_given(value)}, allowed is {self.allowed()}")
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,10 @@ class Method:
         """The values of lambda to try with each tau; settings as in `sweep`."""
         return self._values(self.parameter(LAMBDA), settings or {})
 
-    def checked_lambda(self, lam: float) -> float:
-        """One value of lambda in canonical form; ValueError if it is not allowed."""
+    def checked_lambda(self, lam: float | None) -> float:
+        """One value of lambda in canonical form; ValueError for none or one not allowed."""
+        if lam is None:
+            raise ValueError(f"{self.name} needs {LAMBDA}: {self.parameter(LAMBDA).allowed()}")
         return self._checked(self.parameter(LAMBDA), lam)
 
     def tau(
@@ -195,6 +197,15 @@ class Method:
             return parameter.canonical(value)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+
+
+def as_given(value: Any) -> str:
+    """A value in a message, with a word on numbers that YAML took for text, such as 1e-3."""
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        number = None
+    return repr(value) if number is None else f"the text {value!r}, not a number (write {number})"
 
 
 SWEPT_LAMBDA = Parameter(

@@ -86,7 +86,7 @@ def _vocabulary(folder: Path) -> int | None:
     if not (folder / "config.json").is_file():
         return None
     size = read_config(folder).get("vocab_size")
-    return size if isinstance(size, int) else None
+    return size if type(size) is int else None
 
 
 def _line(name: str, source: Source) -> str:

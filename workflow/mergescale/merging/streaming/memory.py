@@ -6,6 +6,8 @@ import re
 import resource
 from pathlib import Path
 
+from mergescale.merging.streaming.stream import piece_elements
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # Each thread's histograms of one expert: both levels, one density more than usual.
@@ -43,3 +45,14 @@ def working_memory(limit: int, experts: int, threads: int) -> int:
             "is read"
         )
     return limit - taken
+
+
+def most_threads(limit: int, experts: int, cores: int) -> int:
+    """As many threads as there are cores, or fewer where memory is too little for so many."""
+    for threads in range(cores, 1, -1):
+        try:
+            piece_elements(experts, threads, working_memory(limit, experts, threads))
+            return threads
+        except ValueError:
+            continue
+    return 1

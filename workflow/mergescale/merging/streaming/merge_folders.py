@@ -12,7 +12,7 @@ from typing import Any
 
 from mergescale.merging.streaming.check import check_tokenizers
 from mergescale.merging.streaming.journal import Journal
-from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.memory import most_threads, working_memory
 from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.record import plan, plan_digest, record_of
@@ -34,7 +34,7 @@ def merge_models(
     experts: Mapping[str, str | Path],
     merges: Sequence[Merge],
     *,
-    threads: int = 1,
+    threads: int | None = 1,
     memory_limit: int | None = None,
     device: str = "cpu",
     kept: Path | None = None,
@@ -43,7 +43,8 @@ def merge_models(
 ) -> list[Done]:
     """Make several merges of one base and its experts in one pass over their files.
 
-    experts: {name: folder}. threads, device: see `Engine`. memory_limit: bytes of anonymous memory
+    experts: {name: folder}. threads, device: see `Engine`; None are as many as there are cores and
+    memory allows. memory_limit: bytes of anonymous memory
     of this process, what it holds already included; without one, each thread takes what is fast.
     kept: a folder for thresholds, which later merges of these experts use again.
     tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
@@ -68,6 +69,9 @@ def merge_models(
                 raise ValueError(f"expert {name} is the base itself: {base}")
         folders = {name: source.folder for name, source in sources.items()}
         check_tokenizers(ground.folder, folders, tokenizers)
+        if threads is None:
+            cores = len(os.sched_getaffinity(0))
+            threads = most_threads(memory_limit, len(sources), cores) if memory_limit else cores
         memory = (
             threads * WORKING_BYTES
             if memory_limit is None
@@ -102,7 +106,7 @@ def _stream(
 
     begun = planned()
     outputs = [_output(merge, engine) for merge in merges]
-    _check_apart(outputs, engine)
+    _check_apart(outputs, engine, kept)
     with _discarded_if_it_fails(outputs):
         for output in outputs:  # before anything is looked at: nobody else changes it then
             output.lock()
@@ -171,9 +175,15 @@ def _output(merge: Merge, engine: Engine) -> OutputFolder:
     return OutputFolder(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
 
 
-def _check_apart(outputs: Sequence[OutputFolder], engine: Engine) -> None:
-    """Raises ValueError for an input in a hidden folder, which would be emptied."""
+def _check_apart(outputs: Sequence[OutputFolder], engine: Engine, kept: Path | None) -> None:
+    """Raises ValueError for an input in a hidden folder, which would be emptied.
+
+    Also for kept thresholds in an output: they would be there before it.
+    """
     for output in outputs:
+        for place in (output.folder, output.partial) if kept else ():
+            if Path(os.path.realpath(kept)).is_relative_to(os.path.realpath(place)):
+                raise ValueError(f"{kept} lies in {place}: keep thresholds outside of the output")
         partial = Path(os.path.realpath(output.partial))
         for source in (engine.base, *engine.experts):
             folder = Path(os.path.realpath(source.folder))

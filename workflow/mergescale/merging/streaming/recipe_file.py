@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mergescale.merging.method import LAMBDA
+from mergescale.merging.method import LAMBDA, as_given
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming import mergekit_file
 from mergescale.merging.streaming.presets import preset_settings
@@ -159,9 +159,9 @@ def _merge(
                 for key, value in mine.items()
             }
         method.check_weights(list(weights.values()))
-        seed = entry.get("seed", 0) if method.stochastic else None
-        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-            raise ValueError(f"seed is {seed!r}, allowed is a whole number")
+        seed = entry.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise ValueError(f"seed is {as_given(seed)}, allowed is a whole number")
         return Merge(
             folder=Path(name),
             method=method,
@@ -170,7 +170,7 @@ def _merge(
             parameters=parameters,
             own={expert: mine for expert, mine in overrides.items() if mine},
             weights=weights,
-            seed=seed,
+            seed=seed if method.stochastic else None,
             dtype=common["dtype"],
             shard_bytes=common["shard_bytes"],
         )
@@ -197,7 +197,7 @@ def _weight(value: Any, expert: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
         return float(value)
     raise ValueError(
-        f"experts.{expert}.weight is {value!r}, allowed is a number between -1e9 and 1e9"
+        f"experts.{expert}.weight is {as_given(value)}, allowed is a number between -1e9 and 1e9"
     )
 
 

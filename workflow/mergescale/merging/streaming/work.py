@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import Threshold
-from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.memory import most_threads, working_memory
 from mergescale.merging.streaming.output_folder import FORMAT_NAMES
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
@@ -70,8 +71,11 @@ def estimate(recipe: RecipeFile) -> Work:
         return Work(inputs, read, weights, masks)
 
 
-def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
-    """What will be computed, bytes read and written, and memory; a line each."""
+def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[str]:
+    """What will be computed, bytes read and written, and memory; a line each.
+
+    threads: None are as many as there are cores and memory allows.
+    """
     work = estimate(recipe)
     lines = []
     for merge in recipe.merges:
@@ -91,6 +95,9 @@ def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
         for expert, weight in merge.weights.items():
             if weight != 1:
                 lines.append(f"  {expert}: weight {weight:g}")
+    if threads is None:
+        cores = len(os.sched_getaffinity(0))
+        threads = most_threads(memory_limit, len(recipe.experts), cores)
     memory = working_memory(memory_limit, len(recipe.experts), threads)
     elements = piece_elements(len(recipe.experts), threads, memory)
     held = threads * elements * element_bytes(len(recipe.experts))
