@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mergescale.merging.checkpoint import read_config
+from mergescale.merging.streaming.memory import told_bytes
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.source import Source, check_alike
 
@@ -94,6 +95,6 @@ def _line(name: str, source: Source) -> str:
     kinds = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
     files = len({stored.file for stored in source.tensors.values()})
     return (
-        f"{name}: {source.elements / 1e6:,.1f} M parameters, {source.bytes / 1e9:,.2f} GB in "
+        f"{name}: {source.elements / 1e6:,.1f} M parameters, {told_bytes(source.bytes)} in "
         f"{files} file{'s' if files > 1 else ''}, tensors: {kinds}"
     )

@@ -27,6 +27,15 @@ def parse_bytes(text: str | int) -> int:
     return count
 
 
+def told_bytes(count: int) -> str:
+    """So many bytes as people say it, in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
+    for unit, each in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= 0.9995 * each:
+            whole = len(str(round(count / each)))
+            return f"{count / each:.{max(0, 3 - whole)}f} {unit}"
+    return f"{count} B"
+
+
 def anonymous_memory() -> int:
     """Bytes of anonymous memory that this process holds now (its peak where that is not known)."""
     try:

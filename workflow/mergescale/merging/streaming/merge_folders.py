@@ -18,6 +18,7 @@ from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.record import plan, plan_digest, record_of
 from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import WORKING_BYTES, Engine, Merge
+from mergescale.merging.streaming.work import work_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def merge_models(
     kept: Path | None = None,
     tokenizers: str = "same",
     progress: Callable[[int], None] = lambda count: None,
+    spared: Callable[[int], None] = lambda count: None,
 ) -> list[Done]:
     """Make several merges of one base and its experts in one pass over their files.
 
@@ -48,7 +50,8 @@ def merge_models(
     of this process, what it holds already included; without one, each thread takes what is fast.
     kept: a folder for thresholds, which later merges of these experts use again.
     tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
-    progress: told of the bytes of every step.
+    progress: told of the bytes of every step. spared: of those of `estimate` that are not moved,
+    since thresholds are kept or a merge is already there.
 
     A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
     final name before it is whole, and nothing is left of one that fails. Raises ValueError with one
@@ -83,10 +86,12 @@ def merge_models(
             if found := _finished(merge, engine):
                 done[number] = found
         todo = [merge for number, merge in enumerate(merges) if number not in done]
+        needed = work_of(ground, sources, todo).moved if todo else 0
+        spared(work_of(ground, sources, merges).moved - needed)
         if todo:
             torch.set_num_threads(1)  # the engine's own threads take the pieces
             try:
-                made = iter(_stream(engine, todo, kept, tokenizers, progress))
+                made = iter(_stream(engine, todo, kept, tokenizers, progress, spared))
                 done |= {n: next(made) for n in range(len(merges)) if n not in done}
             finally:
                 torch.set_num_threads(threads_before)
@@ -99,6 +104,7 @@ def _stream(
     kept: Path | None,
     tokenizers: str,
     progress: Callable[[int], None],
+    spared: Callable[[int], None],
 ) -> list[Done]:
 
     def planned() -> str:
@@ -115,7 +121,10 @@ def _stream(
             journal.forget()
         for output in outputs:
             output.start(anew=journal.done == 0)
-        found = engine.statistics(merges, kept, progress)
+        looked = [0]
+        found = engine.statistics(merges, kept, _counting(progress, looked))
+        sources = dict(zip(engine.names, engine.experts, strict=True))
+        spared(work_of(engine.base, sources, merges).looked - looked[0])
         tally = engine.run(merges, outputs, found, journal, progress)
         if planned() != begun:
             raise ValueError("a model's files changed while they were merged: merge again")
@@ -129,6 +138,16 @@ def _stream(
         Done(output.folder, record, found=False)
         for output, record in zip(outputs, records, strict=True)
     ]
+
+
+def _counting(progress: Callable[[int], None], total: list[int]) -> Callable[[int], None]:
+    """`progress`, which also adds up what it is told in `total[0]`."""
+
+    def told(count: int) -> None:
+        total[0] += count
+        progress(count)
+
+    return told
 
 
 @contextmanager
