@@ -157,3 +157,12 @@ def test_output_that_nobody_reads_is_no_traceback(models):
     process = subprocess.run(explain, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_are_no_fault(models, whole, tmp_path, closed):
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    merge = [sys.executable, "-m", "mergescale", "merge", models / "recipe.yaml", out]
+    merge += ["--kept", kept, "--memory-limit", "2GB"]
+    assert subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *merge]).returncode == 0
+    assert contents(out) == contents(whole)

@@ -86,8 +86,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename} does not exist"
     said = str(error)
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        said = f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     said = " ".join(said.split()) or type(error).__name__
     # What names of strangers may hold would otherwise steer the terminal.
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)
