@@ -14,6 +14,8 @@ import pytest
 from mergescale import config as study_config
 
 ROOT = Path(__file__).resolve().parents[1]
+# Their assertions tell values, as those of tests do.
+pytest.register_assert_rewrite("merge_inputs", "stage_study")
 SMOKE = ("--configfile", "config/smoke.yaml")
 # What a fresh clone does not have, by folder of the project.
 BUILT = {".": ("logs", ".snakemake", ".venv", ".git"), "results": "*/", "benchmarks": "*/"}

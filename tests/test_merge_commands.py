@@ -1,6 +1,8 @@
 """`merge`, `check` and `explain`: what they print, and what a merge leaves."""
 
 import json
+import re
+import shutil
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from mergescale.merging.streaming import stream_statistics
 from mergescale.merging.streaming.memory import parse_bytes
 from mergescale.merging.streaming.recipe_file import read_recipe
 from mergescale.merging.streaming.work import estimate
+from mergescale.progress import ByteProgress
 
 SHAPES = {"model.embed_tokens.weight": (40, 16), "model.norm.weight": (16,), "w": (300, 250)}
 ELEMENTS = 40 * 16 + 16 + 300 * 250
@@ -64,7 +67,9 @@ def run(models, capsys):
 
 def test_one_merge_is_the_folder_itself(models, run):
     out = models / "out"
-    assert run("merge", FOUR["sum"], out) == f"{out}\n"
+    head, line = run("merge", FOUR["sum"], out).splitlines()
+    assert head.split() == ["folder", "method", "lambda", "dtype", "size"]
+    assert line.split() == [str(out), "Task", "Arithmetic", "0.3", "float32", "303", "kB"]
     assert {path.name for path in out.iterdir()} == {
         *("model.safetensors", "config.json", "merge.json", "README.md")
     }
@@ -83,7 +88,8 @@ def test_one_merge_is_the_folder_itself(models, run):
 
 def test_several_merges_from_one_read_are_those_made_one_by_one(models, run):
     out = models / "all"
-    assert run("merge", {"merges": FOUR}, out).splitlines() == [str(out / name) for name in FOUR]
+    _, *lines = run("merge", {"merges": FOUR}, out).splitlines()
+    assert [line.split()[0] for line in lines] == [str(out / name) for name in FOUR]
     for name, recipe in FOUR.items():
         run("merge", recipe, models / name)
         assert (models / name / "model.safetensors").read_bytes() == (
@@ -172,7 +178,7 @@ def test_check_reads_headers_only(models, run, monkeypatch):
 
     monkeypatch.setattr(Source, "read_bytes", None)
     lines = run("check", FOUR["sum"]).splitlines()
-    assert lines[0].startswith("base: 0.1 M parameters, 0.00 GB in 1 file, tensors: 3 BF16, 1 I64")
+    assert lines[0].startswith("base: 0.1 M parameters, 151 kB in 1 file, tensors: 3 BF16, 1 I64")
     assert lines[-1] == "names, shapes, dtypes and tokenizers agree"
 
 
@@ -180,13 +186,24 @@ def test_explain_tells_work_and_memory_before_anything_is_done(models, run):
     printed = run("explain", {"merges": FOUR})
     assert "ties: TIES of code, math over" in printed
     assert "tau = disjoint_mean_i(w_i trim(tau_i))" in printed
-    assert "inputs: 0.00 GB" in printed and "memory: at most 500 MB" in printed
+    assert "inputs: 454 kB; read in all passes: " in printed and "memory: at most 500 MB" in printed
+
+
+def test_masks_are_counted_among_what_is_written(models, run):
+    run("explain", {"method": "emr", "lambda": 1, "dtype": "bfloat16"})
+    work = estimate(read_recipe(models / "recipe.yaml"))
+    assert work.written == ELEMENTS * 2 + 9 * 8 + 2 * ELEMENTS
+    run("merge", {"method": "emr", "lambda": 1, "dtype": "bfloat16"}, models / "out")
+    size = sum(file.stat().st_size for file in (models / "out").glob("*.safetensors"))
+    assert work.written < size < work.written + 2000  # two headers
 
 
 def test_the_estimate_is_what_a_merge_moves(models, run):
     from mergescale.merging.streaming.merge_folders import merge_models
 
-    for recipe in (*FOUR.values(), {"merges": FOUR}):
+    twice = {name: {"method": "emr", "lambda": lam} for name, lam in (("a", 0.5), ("b", 1))}
+    twice |= {name: {"method": "slerp", "t": t} for name, t in (("c", 0.2), ("d", 0.4))}
+    for recipe in (*FOUR.values(), {"merges": FOUR}, {"merges": twice}):
         run("explain", recipe)
         wanted = read_recipe(models / "recipe.yaml")
         moved = []
@@ -197,6 +214,36 @@ def test_the_estimate_is_what_a_merge_moves(models, run):
             progress=moved.append,
         )
         assert sum(moved) == estimate(wanted).moved
+
+
+def test_what_is_there_already_is_spared(models, run):
+    from mergescale.merging.streaming.merge_folders import merge_models
+
+    run("explain", {"merges": FOUR})
+    wanted = read_recipe(models / "recipe.yaml")
+    merges = wanted.into(models / "out")
+
+    def made(some):
+        moved, spared, kept = [], [], models / "kept"
+        bytes_of = {"progress": moved.append, "spared": spared.append}
+        merge_models(wanted.base, wanted.experts, some, kept=kept, **bytes_of)
+        return sum(moved), sum(spared)
+
+    whole, weights = estimate(wanted), ELEMENTS * 4 + 9 * 8
+    assert made(merges[:1])[1] == 0
+    assert made(merges) == (whole.moved - weights, weights)
+    shutil.rmtree(models / "out/ties")  # its thresholds are kept
+    assert made(merges) == (whole.merged + weights, whole.looked + 3 * weights)
+    assert made(merges) == (0, whole.moved)
+
+
+def test_the_bar_knows_what_is_spared():
+    progress = ByteProgress(1000, "merge")
+    progress.add(100)
+    progress.spare(600)
+    progress.add(300)
+    assert (progress.done, progress.total) == (400, 400)
+    assert re.fullmatch(r"0.00 GB in [\d.,]+ s, [\d,]+ MB/s", progress.summary())
 
 
 @pytest.mark.parametrize(

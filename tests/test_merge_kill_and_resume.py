@@ -1,6 +1,7 @@
 """A merge that is killed at any moment: never half-written under its name, the same bytes later."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -11,6 +12,8 @@ import time
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from mergescale.cli.main import main
 
 KILLS = 10
 # The command in small pieces, a mark after each, slow writes: so that kills find it at work.
@@ -60,6 +63,14 @@ def models(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(models, tmp_path_factory):
+    """What a merge that nobody stops writes."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    subprocess.run(command(models, out), check=True, capture_output=True)
+    return out
+
+
 def command(models, out):
     return [
         *(sys.executable, "-c", SLOW, "merge", str(models / "recipe.yaml"), str(out)),
@@ -88,10 +99,7 @@ def wait_for_mark(process, out, pieces):
         time.sleep(0.005)
 
 
-def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    whole = tmp_path / "whole"
-    subprocess.run(command(models, whole), check=True, capture_output=True)
+def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, whole, tmp_path):
     out, rng, resumed, killed = tmp_path / "out", random.Random(1), 0, 0
     for _ in range(KILLS):
         process = subprocess.Popen(
@@ -113,3 +121,48 @@ def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, tmp_pa
     assert contents(out) == contents(whole)
     assert killed > 1 and resumed > 1, "no kill found the merge at work"
     assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_merge_says_so_and_goes_on(models, whole, tmp_path, stop, status):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command(models, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_mark(process, out, 3)
+    process.send_signal(stop)
+    printed, said = process.communicate()
+    assert process.returncode == status, said
+    assert said.splitlines()[-1] == "mergescale: stopped; run the same command again to go on"
+    assert "Traceback" not in said and not printed
+    assert marked(out) and not (out / "ties").exists() and not (out / "dare").exists()
+    subprocess.run(command(models, out), check=True, capture_output=True)
+    assert contents(out) == contents(whole)
+    assert not list(out.glob(".*"))
+
+
+def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mergescale.merging.streaming.check.check_recipe", interrupted)
+    assert main(["check", str(models / "recipe.yaml")]) == 130
+    assert capsys.readouterr().err == "mergescale: stopped\n"
+
+
+def test_output_that_nobody_reads_is_no_traceback(models):
+    explain = [sys.executable, "-m", "mergescale", "explain", str(models / "recipe.yaml")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.run(explain, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_are_no_fault(models, whole, tmp_path, closed):
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    merge = [sys.executable, "-m", "mergescale", "merge", models / "recipe.yaml", out]
+    merge += ["--kept", kept, "--memory-limit", "2GB"]
+    assert subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *merge]).returncode == 0
+    assert contents(out) == contents(whole)

@@ -82,7 +82,7 @@ def test_settings_replace_defaults():
         ("ties", {"density": 0}, "ties: density is 0, allowed is a number above 0 to 1"),
         ("ties", {"density": 1.1}, "density is 1.1, allowed"),
         ("ties", {"density": True}, "density is True, allowed"),
-        ("ties", {"density": "0.2"}, "density is '0.2', allowed"),
+        ("ties", {"density": "0.2"}, "density is the text '0.2', not a number"),
         ("ties", {"density": [0.2, None]}, "density is None, allowed"),
         ("ties", {"density": []}, "density has no value"),
         ("ties", {"density": float("nan")}, "density is nan, allowed"),

@@ -64,6 +64,7 @@ class ByteProgress:
 
     def __init__(self, total: int, label: str) -> None:
         self.total, self.done = total, 0
+        self._moved = 0
         self._written = time.monotonic()
         self._started = self._written
         self._bar = tqdm(
@@ -79,16 +80,31 @@ class ByteProgress:
     def add(self, count: int) -> None:
         """Say that `count` more bytes are done."""
         self.done += count
+        self._moved += count
         self._bar.update(count)
         now = time.monotonic()
         if self._bar.disable and now - self._written >= _SECONDS_BETWEEN_LINES:
             self._written = now
-            rate = self.done / (now - self._started)
+            rate = self._moved / (now - self._started)
             print(
                 f"{self.done / 1e9:.2f}/{self.total / 1e9:.2f} GB at {rate / 1e6:,.0f} MB/s",
                 file=sys.stderr,
                 flush=True,
             )
+
+    def spare(self, count: int) -> None:
+        """Say that `count` bytes of the total need not be moved; no part of the rate."""
+        self.total -= count
+        self._bar.total = self.total
+        self._bar.refresh()
+
+    def summary(self) -> str:
+        """How much was done in which time."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        return (
+            f"{self._moved / 1e9:,.2f} GB in {seconds:,.1f} s, "
+            f"{self._moved / seconds / 1e6:,.0f} MB/s"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -96,7 +96,7 @@ def prepare_torch(threads: int, device: str) -> str:
 
     torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("compute.device is cuda, but torch sees no GPU here; use auto or cpu")
+        raise ValueError("the device is cuda, but torch sees no GPU here; use auto or cpu")
     if device == "cpu" or not torch.cuda.is_available():
         return "cpu"
     # The same configuration must give the same bytes; on a CPU with a fixed number of threads it

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mergescale import __version__, timing
@@ -31,19 +35,59 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a stage; return the exit status: 0, 1 for a fault in the input, 2 for a bad call."""
+    """Run a stage; return the exit status.
+
+    0; 1 for a fault in the input; 2 for a bad call; 130 and 143 where it was stopped by SIGINT
+    (Ctrl-C) and SIGTERM; 141 where nobody reads what it prints any more.
+    """
     chosen = parser().parse_args(arguments)
     try:
-        chosen.run(chosen)
+        with _termination_as_interrupt(getattr(chosen, "ends_in_order", False)):
+            chosen.run(chosen)
         if chosen.timing:
             timing.write(chosen.timing)
+        sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        go_on = "; run the same command again to go on" if hasattr(chosen, "goes_on") else ""
+        print(f"mergescale: stopped{go_on}", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+    except BrokenPipeError:
+        # What is still to be printed at the end has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"mergescale: error: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where a stage ends in order on it."""
+
+
+@contextmanager
+def _termination_as_interrupt(wanted: bool) -> Iterator[None]:
+    """SIGTERM raises Terminated in the main thread, which alone may say so."""
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _sentence(error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename} does not exist"
-    return " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    said = " ".join(said.split()) or type(error).__name__
+    # What names of strangers may hold would otherwise steer the terminal.
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in said)

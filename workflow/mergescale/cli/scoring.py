@@ -28,7 +28,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     references.add_argument("--multitask", type=Path, required=True, metavar="FOLDER")
     _add_experts(references)
     _add_scoring(references)
-    references.set_defaults(run=_references)
+    references.set_defaults(run=_references, goes_on=True)
 
     merges = stages.add_parser(
         "merge-scores", parents=[common], help="merge one draw by every method, and score"
@@ -40,7 +40,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         "--methods", type=json_object, required=True, metavar="JSON", help="settings by method"
     )
     _add_scoring(merges)
-    merges.set_defaults(run=_merges)
+    merges.set_defaults(run=_merges, goes_on=True)
 
     merged = stages.add_parser(
         "merged-model", parents=[common], help="write a merged model by its score file's recipe"

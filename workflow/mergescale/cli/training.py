@@ -32,7 +32,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     pretrain.add_argument("--architecture", type=json_object, required=True, metavar="JSON")
     pretrain.add_argument("--length", type=positive, required=True, help="tokens in a training row")
     _add_training(pretrain)
-    pretrain.set_defaults(run=_pretrain)
+    pretrain.set_defaults(run=_pretrain, goes_on=True)
 
     finetune = stages.add_parser(
         "finetune",
@@ -43,7 +43,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     finetune.add_argument("--data", type=Path, nargs="+", required=True, metavar="PARQUET")
     finetune.add_argument("--stage", required=True, choices=["instruct", "expert", "multitask"])
     _add_training(finetune)
-    finetune.set_defaults(run=_finetune)
+    finetune.set_defaults(run=_finetune, goes_on=True)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,9 @@ def weight_files(folder: str | Path) -> list[Path]:
         shards = sorted(set(_weight_map(folder).values()))
         for shard in shards:
             # A name with a folder in it could lead outside.
-            if Path(shard).name != shard or not (folder / shard).is_file():
+            if not shard or Path(shard).name != shard:
+                raise ValueError(f"{folder}: {INDEX} names {shard!r}, which is no file beside it")
+            if not (folder / shard).is_file():
                 raise ValueError(f"{folder}: {INDEX} names {shard}, which is not there")
         if shards:
             return [folder / shard for shard in shards]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.chunk import Chunk
 from mergescale.merging.histogram import thresholds_of
 from mergescale.merging.method import Method
-from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.statistics import Sum, Threshold, over_tensors
 from mergescale.merging.task_vector import by_tensor, task_vector
 
 if TYPE_CHECKING:
@@ -33,6 +33,47 @@ def merged_task_vector(
     names, not their order, decide the result. Raises ValueError for bad parameters, too few or too
     many experts, and a stochastic method without a seed.
     """
+    tau = {}
+    for first, chunk in _chunks(method, task_vectors, base, seed, weights, settings):
+        if not len(chunk.base):
+            tau[chunk.tensor] = first.clone()  # no element: nothing to add up or to reduce
+            continue
+        made = method.reduce(chunk, **chunk.settings[0])
+        tau[chunk.tensor] = (made[0] if isinstance(made, tuple) else made).view(first.shape)
+    return tau
+
+
+def merge_record(
+    method: Method,
+    task_vectors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    base: Mapping[str, Tensor] | None = None,
+    seed: int | None = None,
+    weights: Mapping[str, float] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """What merge.json tells of this merge beside its recipe, such as EMR's rescalers.
+
+    Arguments and errors as of `merged_task_vector`.
+    """
+    if not method.record:
+        return {}
+    sums: dict[str, dict[str, Tensor]] = {}
+    for _, chunk in _chunks(method, task_vectors, base, seed, weights, settings):
+        for name, value in chunk.sums.items():
+            sums.setdefault(name, {})[chunk.tensor] = value
+    return method.record(sorted(task_vectors), {n: over_tensors(of) for n, of in sums.items()})
+
+
+def _chunks(
+    method: Method,
+    task_vectors: Mapping[str, Mapping[str, Tensor]],
+    base: Mapping[str, Tensor] | None,
+    seed: int | None,
+    weights: Mapping[str, float] | None,
+    settings: Mapping[str, Any],
+) -> Iterator[tuple[Tensor, Chunk]]:
+    """Each tensor whole, with all statistics: (the first expert's task vector, what is reduced)."""
     import torch
 
     parameters = method.canonical(settings)
@@ -40,13 +81,14 @@ def merged_task_vector(
     if method.stochastic and seed is None:
         raise ValueError(f"{method.name} draws at random and needs a seed")
     experts = sorted(task_vectors)
+    factors = [(weights or {}).get(expert, 1.0) for expert in experts]
+    method.check_weights(factors)
     wanted = method.statistics(parameters)
     thresholds = {
         name: [_thresholds(task_vectors[expert], wish) for expert in experts]
         for name, wish in wanted.items()
         if isinstance(wish, Threshold)
     }
-    tau = {}
     for tensor, deltas in by_tensor(task_vectors):
         parts = [deltas[expert].reshape(-1) for expert in experts]
         chunk = Chunk(
@@ -55,18 +97,15 @@ def merged_task_vector(
             experts=experts,
             deltas=parts,
             base=torch.zeros_like(parts[0]) if base is None else base[tensor].float().reshape(-1),
-            weights=[(weights or {}).get(expert, 1.0) for expert in experts],
+            weights=factors,
             settings=[parameters] * len(experts),
             seed=seed,
             thresholds={n: [of[tensor] for of in every] for n, every in thresholds.items()},
         )
-        if not len(parts[0]):
-            tau[tensor] = deltas[experts[0]].clone()  # no element: nothing to add up or to reduce
-            continue
-        chunk.sums = {n: summed(wish, chunk) for n, wish in wanted.items() if isinstance(wish, Sum)}
-        made = method.reduce(chunk, **parameters)
-        tau[tensor] = (made[0] if isinstance(made, tuple) else made).view(deltas[experts[0]].shape)
-    return tau
+        if len(chunk.base):
+            sums = {n: wish for n, wish in wanted.items() if isinstance(wish, Sum)}
+            chunk.sums = {n: summed(wish, chunk) for n, wish in sums.items()}
+        yield deltas[experts[0]], chunk
 
 
 def _thresholds(task_vector: Mapping[str, Tensor], wish: Threshold) -> dict[str, float]:

@@ -21,7 +21,8 @@ class Parameter:
 
     values: the default values; more than one are swept. A minimum that is itself not allowed is
     marked by `above_minimum`. A `fixed` parameter belongs to the definition of the method: the
-    configuration may repeat its value but not change it.
+    configuration may repeat its value but not change it. per_expert: a recipe may give an expert a
+    value of its own, which `prepare` and `chunk.settings` then hold; others are common to all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Parameter:
     above_minimum: bool = False
     choices: tuple[str, ...] = ()
     fixed: bool = False
+    per_expert: bool = False
 
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -59,7 +61,7 @@ class Parameter:
             above = number > self.minimum or (number == self.minimum and not self.above_minimum)
             if above and number <= self.maximum and (not self.fixed or number in self.values):
                 return number
-        raise ValueError(f"{self.name} is {value!r}, allowed is {self.allowed()}")
+        raise ValueError(f"{self.name} is {as_given(value)}, allowed is {self.allowed()}")
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,12 @@ class Method:
     of one expert. Thresholds arrive as `chunk.of_experts(name)`, one for each expert, sums as
     `chunk.of_tensor(name)`.
     experts: how many experts it takes at least and at most.
+    weighted: whether the experts' weights enter the formula.
+    normalized: whether it divides by their sum.
     extras: further outputs beside tau: names of boolean masks, of the shape of each tensor, which
     `reduce` returns in a mapping after tau; from the names of the experts.
+    record: what merge.json tells beside the recipe, from the names of the experts and {name: sum
+    over the whole model} of what `prepare` asked for.
     """
 
     name: str
@@ -87,7 +93,10 @@ class Method:
     prepare: Callable[..., dict[str, Threshold | Sum]] | None = None
     stochastic: bool = False
     experts: tuple[int, int | None] = (1, None)
+    weighted: bool = True
+    normalized: bool = False
     extras: Callable[[Sequence[str]], list[str]] | None = None
+    record: Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]] | None = None
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`; ValueError listing the known ones if there is none."""
@@ -140,8 +149,10 @@ class Method:
         """The values of lambda to try with each tau; settings as in `sweep`."""
         return self._values(self.parameter(LAMBDA), settings or {})
 
-    def checked_lambda(self, lam: float) -> float:
-        """One value of lambda in canonical form; ValueError if it is not allowed."""
+    def checked_lambda(self, lam: float | None) -> float:
+        """One value of lambda in canonical form; ValueError for none or one not allowed."""
+        if lam is None:
+            raise ValueError(f"{self.name} needs {LAMBDA}: {self.parameter(LAMBDA).allowed()}")
         return self._checked(self.parameter(LAMBDA), lam)
 
     def tau(
@@ -167,6 +178,11 @@ class Method:
             allowed = f"{least}" if least == most else f"{least} or more"
             raise ValueError(f"{self.name} merges {allowed} experts, not {number}")
 
+    def check_weights(self, weights: Sequence[float]) -> None:
+        """Raises ValueError for weights that cancel out where the formula divides by their sum."""
+        if self.normalized and abs(sum(weights)) <= 1e-6 * sum(map(abs, weights)):
+            raise ValueError(f"{self.name} divides by the sum of the weights, which is 0")
+
     def _values(self, parameter: Parameter, settings: Mapping[str, Any]) -> list[Any]:
         given = settings.get(parameter.name, parameter.values)
         if not isinstance(given, Sequence) or isinstance(given, str):
@@ -181,6 +197,15 @@ class Method:
             return parameter.canonical(value)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
+
+
+def as_given(value: Any) -> str:
+    """A value in a message, with a word on numbers that YAML took for text, such as 1e-3."""
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        number = None
+    return repr(value) if number is None else f"the text {value!r}, not a number (write {number})"
 
 
 SWEPT_LAMBDA = Parameter(
@@ -200,12 +225,14 @@ DENSITY = Parameter(
     minimum=0,
     maximum=1,
     above_minimum=True,
+    per_expert=True,
 )
 TRIM_SCOPE = Parameter(
     "trim_scope",
     "trim to the largest magnitudes of the whole model or of each tensor",
     values=("model",),
     choices=("model", "tensor"),
+    per_expert=True,
 )
 AGGREGATE = Parameter(
     "aggregate",
@@ -218,4 +245,5 @@ ROUNDING = Parameter(
     "how the share `density` becomes a number of entries",
     values=("up",),
     choices=("up", "down", "at_least_one"),
+    per_expert=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,3 +30,8 @@ class Sum:
     """
 
     of: Callable[[Any], Any]
+
+
+def over_tensors(sums: Mapping[str, Any]) -> Any:
+    """The sum over a whole model from {tensor: sum}: added in order of the tensors' names."""
+    return sum(sums[tensor] for tensor in sorted(sums))

@@ -12,4 +12,10 @@ def reduce(chunk):
     return chunk.weighted_sum() / sum(chunk.weights)
 
 
-METHOD = Method(name="averaging", title="Averaging", reduce=reduce, parameters=(FIXED_LAMBDA,))
+METHOD = Method(
+    name="averaging",
+    title="Averaging",
+    reduce=reduce,
+    parameters=(FIXED_LAMBDA,),
+    normalized=True,
+)

@@ -51,6 +51,7 @@ METHOD = Method(
             values=(0.01,),
             minimum=0,
             maximum=0.5,
+            per_expert=True,
         ),
         TRIM_SCOPE.with_default("tensor"),
         ROUNDING,

@@ -51,4 +51,5 @@ METHOD = Method(
     reduce=reduce,
     parameters=(FIXED_LAMBDA,),
     experts=(2, None),
+    weighted=False,
 )

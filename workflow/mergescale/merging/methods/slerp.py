@@ -63,4 +63,5 @@ METHOD = Method(
         FIXED_LAMBDA,
     ),
     experts=(1, 2),
+    weighted=False,
 )  # fmt: skip

@@ -10,11 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mergescale.merging.checkpoint import read_config
+from mergescale.merging.streaming.memory import told_bytes
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.source import Source, check_alike
 
 # What decides how text becomes tokens, in order of preference.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+_FIX = (
+    "if their tokens mean the same all the same, write tokenizers: ignore in the recipe; the "
+    "merge then has the base's"
+)
 
 
 def check_recipe(recipe: RecipeFile) -> list[str]:
@@ -22,29 +27,36 @@ def check_recipe(recipe: RecipeFile) -> list[str]:
     with ExitStack() as sources:
         base = sources.enter_context(Source.open(recipe.base, f"the base ({recipe.base})"))
         lines = [_line("base", base)]
-        check_tokenizers(recipe.base, recipe.experts)
+        check_tokenizers(recipe.base, recipe.experts, recipe.tokenizers)
         for name, folder in recipe.experts.items():
             expert = sources.enter_context(Source.open(folder, f"{name} ({folder})"))
             if folder.samefile(recipe.base):
                 raise ValueError(f"expert {name} is the base itself: {folder}")
             check_alike(expert, base)
             lines.append(_line(name, expert))
-    lines.append("names, shapes, dtypes and tokenizers agree")
+    lines.append(
+        "names, shapes, dtypes and tokenizers agree"
+        if recipe.tokenizers == "same"
+        else "names, shapes and dtypes agree; tokenizers were not compared"
+    )
     return lines
 
 
-def check_tokenizers(base: Path, experts: Mapping[str, Path]) -> None:
+def check_tokenizers(base: Path, experts: Mapping[str, Path], tokenizers: str = "same") -> None:
     """Raises ValueError for an expert whose tokenizer or vocabulary is another one.
 
-    Also for a base without a configuration, which the merge shares with it.
+    Not with `tokenizers` "ignore". Always for a base without a configuration, which the merge
+    shares with it.
     """
     read_config(base)
+    if tokenizers == "ignore":
+        return
     size = _vocabulary(base)
     for name, folder in experts.items():
         if (theirs := _vocabulary(folder)) and size and theirs != size:
             raise ValueError(
                 f"{name} ({folder}) has a vocabulary of {theirs} in config.json, "
-                f"the base ({base}) one of {size}"
+                f"the base ({base}) one of {size}; {_FIX}"
             )
         # Folders may hold the same tokenizer in several forms; one that both have decides.
         for file in _TOKENIZER_FILES:
@@ -52,7 +64,7 @@ def check_tokenizers(base: Path, experts: Mapping[str, Path]) -> None:
                 if _tokenizer(base / file) != _tokenizer(folder / file):
                     raise ValueError(
                         f"{name} ({folder}) has another tokenizer than the base ({base}): "
-                        f"{file} differs"
+                        f"{file} differs; {_FIX}"
                     )
                 break
 
@@ -75,7 +87,7 @@ def _vocabulary(folder: Path) -> int | None:
     if not (folder / "config.json").is_file():
         return None
     size = read_config(folder).get("vocab_size")
-    return size if isinstance(size, int) else None
+    return size if type(size) is int else None
 
 
 def _line(name: str, source: Source) -> str:
@@ -83,6 +95,6 @@ def _line(name: str, source: Source) -> str:
     kinds = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
     files = len({stored.file for stored in source.tensors.values()})
     return (
-        f"{name}: {source.elements / 1e6:,.1f} M parameters, {source.bytes / 1e9:,.2f} GB in "
+        f"{name}: {source.elements / 1e6:,.1f} M parameters, {told_bytes(source.bytes)} in "
         f"{files} file{'s' if files > 1 else ''}, tensors: {kinds}"
     )

@@ -8,6 +8,8 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
+from mergescale.merging.streaming.stream import piece_elements
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # Each thread's histograms of one expert: both levels, one density more than usual.
@@ -27,6 +29,15 @@ def parse_bytes(text: str | int) -> int:
     if count < 1:
         raise ValueError(f"{text!r} is no amount of memory: write 500MB, 2GiB or a number of bytes")
     return count
+
+
+def told_bytes(count: int) -> str:
+    """So many bytes as people say it, in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
+    for unit, each in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= 0.9995 * each:
+            whole = len(str(round(count / each)))
+            return f"{count / each:.{max(0, 3 - whole)}f} {unit}"
+    return f"{count} B"
 
 
 def anonymous_memory() -> int:
@@ -60,3 +71,14 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_FREE)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
+
+
+def most_threads(limit: int, experts: int, cores: int) -> int:
+    """As many threads as there are cores, or fewer where memory is too little for so many."""
+    for threads in range(cores, 1, -1):
+        try:
+            piece_elements(experts, threads, working_memory(limit, experts, threads))
+            return threads
+        except ValueError:
+            continue
+    return 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergescale import __version__
-from mergescale.merging.method import LAMBDA
 from mergescale.merging.streaming.check import check_tokenizers
-from mergescale.merging.streaming.journal import Journal, Tally
-from mergescale.merging.streaming.memory import keep_freed_memory, working_memory
+from mergescale.merging.streaming.journal import Journal
+from mergescale.merging.streaming.memory import (
+    keep_freed_memory,
+    most_threads,
+    working_memory,
+)
 from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.reader import digest_name
+from mergescale.merging.streaming.record import plan, plan_digest, record_of
 from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import Engine, Merge
+from mergescale.merging.streaming.work import work_of
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,23 @@ def merge_models(
     experts: Mapping[str, str | Path],
     merges: Sequence[Merge],
     *,
-    threads: int = 1,
+    threads: int | None = 1,
     memory_limit: int | None = None,
     device: str = "cpu",
     kept: Path | None = None,
+    tokenizers: str = "same",
     progress: Callable[[int], None] = lambda count: None,
+    spared: Callable[[int], None] = lambda count: None,
 ) -> list[Done]:
     """Make several merges of one base and its experts in one pass over their files.
 
-    experts: {name: folder}. threads, device: see `Engine`. memory_limit: bytes of anonymous memory
+    experts: {name: folder}. threads, device: see `Engine`; None are as many as there are cores and
+    memory allows. memory_limit: bytes of anonymous memory
     of this process, what it holds already included; without one, each thread takes what is fast.
     kept: a folder for thresholds, which later merges of these experts use again.
-    progress: told of the bytes of every step.
+    tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
+    progress: told of the bytes of every step. spared: of those of `estimate` that are not moved,
+    since thresholds are kept or a merge is already there.
 
     A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
     final name before it is whole, and nothing is left of one that fails. Raises ValueError with one
@@ -68,7 +74,11 @@ def merge_models(
         for name, source in sources.items():
             if source.folder.samefile(ground.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
-        check_tokenizers(ground.folder, {name: source.folder for name, source in sources.items()})
+        folders = {name: source.folder for name, source in sources.items()}
+        check_tokenizers(ground.folder, folders, tokenizers)
+        if threads is None:
+            cores = len(os.sched_getaffinity(0))
+            threads = most_threads(memory_limit, len(sources), cores) if memory_limit else cores
         memory = (
             None if memory_limit is None else working_memory(memory_limit, len(sources), threads)
         )
@@ -78,11 +88,13 @@ def merge_models(
             if found := _finished(merge, engine):
                 done[number] = found
         todo = [merge for number, merge in enumerate(merges) if number not in done]
+        needed = work_of(ground, sources, todo).moved if todo else 0
+        spared(work_of(ground, sources, merges).moved - needed)
         if todo:
             torch.set_num_threads(1)  # the engine's own threads take the pieces
             keep_freed_memory()
             try:
-                made = iter(_stream(engine, todo, kept, progress))
+                made = iter(_stream(engine, todo, kept, tokenizers, progress, spared))
                 done |= {n: next(made) for n in range(len(merges)) if n not in done}
             finally:
                 torch.set_num_threads(threads_before)
@@ -90,34 +102,55 @@ def merge_models(
 
 
 def _stream(
-    engine: Engine, merges: Sequence[Merge], kept: Path | None, progress: Callable[[int], None]
+    engine: Engine,
+    merges: Sequence[Merge],
+    kept: Path | None,
+    tokenizers: str,
+    progress: Callable[[int], None],
+    spared: Callable[[int], None],
 ) -> list[Done]:
 
     def planned() -> str:
-        return _digest([engine.elements, *(_plan(merge, engine) for merge in merges)])
+        return plan_digest([engine.elements, *(plan(merge, engine) for merge in merges)])
 
-    plan = planned()
+    begun = planned()
     outputs = [_output(merge, engine) for merge in merges]
-    _check_apart(outputs, engine)
+    _check_apart(outputs, engine, kept)
     with _discarded_if_it_fails(outputs):
         for output in outputs:  # before anything is looked at: nobody else changes it then
             output.lock()
-        journal = Journal(outputs[0].partial / "journal.json", plan)
+        journal = Journal(outputs[0].partial / "journal.json", begun)
         if not all(output.begun for output in outputs):
             journal.forget()
         for output in outputs:
             output.start(anew=journal.done == 0)
-        found = engine.statistics(merges, kept, progress)
+        looked = [0]
+        found = engine.statistics(merges, kept, _counting(progress, looked))
+        sources = dict(zip(engine.names, engine.experts, strict=True))
+        spared(work_of(engine.base, sources, merges).looked - looked[0])
         tally = engine.run(merges, outputs, found, journal, progress)
-        if planned() != plan:
+        if planned() != begun:
             raise ValueError("a model's files changed while they were merged: merge again")
-        records = [_record(engine, merges, number, tally) for number in range(len(merges))]
+        records = [
+            record_of(engine, merges, number, tally, found) | {"tokenizers": tokenizers}
+            for number in range(len(merges))
+        ]
         for output, merge, record in zip(outputs, merges, records, strict=True):
             output.finish(record, model_card(merge, record))
     return [
         Done(output.folder, record, found=False)
         for output, record in zip(outputs, records, strict=True)
     ]
+
+
+def _counting(progress: Callable[[int], None], total: list[int]) -> Callable[[int], None]:
+    """`progress`, which also adds up what it is told in `total[0]`."""
+
+    def told(count: int) -> None:
+        total[0] += count
+        progress(count)
+
+    return told
 
 
 @contextmanager
@@ -138,27 +171,6 @@ def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
         raise
 
 
-def _plan(merge: Merge, engine: Engine) -> dict[str, Any]:
-    """Everything that decides a merge's bytes, with files known by name, size and time."""
-    source = Path(inspect.getfile(merge.method.reduce))
-    return {
-        "mergescale": __version__,
-        "method": merge.method.name,
-        "code": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "experts": list(merge.experts),
-        "settings": merge.settings,
-        "weights": {expert: merge.weights.get(expert, 1.0) for expert in merge.experts},
-        LAMBDA: merge.lam,
-        "seed": merge.seed,
-        "dtype": merge.dtype,
-        "shard_bytes": merge.shard_bytes,
-        "base": engine.base.fingerprint(),
-        "files": [
-            engine.experts[engine.names.index(expert)].fingerprint() for expert in merge.experts
-        ],
-    }
-
-
 def _finished(merge: Merge, engine: Engine) -> Done | None:
     """A folder that is this merge already; FileExistsError for one that is something else."""
     folder = merge.folder
@@ -170,7 +182,7 @@ def _finished(merge: Merge, engine: Engine) -> Done | None:
     try:
         record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))
         whole = _output(merge, engine).finished and "lost_update" in record
-        if whole and record["plan"] == _digest(_plan(merge, engine)):
+        if whole and record["plan"] == plan_digest(plan(merge, engine)):
             return Done(folder, record, found=True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
@@ -185,53 +197,17 @@ def _output(merge: Merge, engine: Engine) -> OutputFolder:
     return OutputFolder(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
 
 
-def _check_apart(outputs: Sequence[OutputFolder], engine: Engine) -> None:
-    """Raises ValueError for an input in a hidden folder, which would be emptied."""
+def _check_apart(outputs: Sequence[OutputFolder], engine: Engine, kept: Path | None) -> None:
+    """Raises ValueError for an input in a hidden folder, which would be emptied.
+
+    Also for kept thresholds in an output: they would be there before it.
+    """
     for output in outputs:
+        for place in (output.folder, output.partial) if kept else ():
+            if Path(os.path.realpath(kept)).is_relative_to(os.path.realpath(place)):
+                raise ValueError(f"{kept} lies in {place}: keep thresholds outside of the output")
         partial = Path(os.path.realpath(output.partial))
         for source in (engine.base, *engine.experts):
             folder = Path(os.path.realpath(source.folder))
             if partial in (folder, *folder.parents):
                 raise ValueError(f"{source.label} lies in {partial}, where {output.folder} is made")
-
-
-def _record(engine: Engine, merges: Sequence[Merge], number: int, tally: Tally) -> dict[str, Any]:
-    """merge.json: what was merged and how, from what, and what the output's dtype took away."""
-    merge = merges[number]
-    folders = [engine.base, *engine.experts]
-    digests = dict(zip(["", *engine.names], map(digest_name, tally.digests), strict=True))
-    moving = tally.moving[number]
-    return {
-        "mergescale": __version__,
-        "plan": _digest(_plan(merge, engine)),
-        "recipe": {
-            "method": merge.method.name,
-            "parameters": dict(merge.parameters),
-            LAMBDA: merge.lam,
-            "experts": {
-                expert: {
-                    "weight": merge.weights.get(expert, 1.0),
-                    **merge.own.get(expert, {}),
-                }
-                for expert in merge.experts
-            },
-            **({} if merge.seed is None else {"seed": merge.seed}),
-        },
-        "inputs": {
-            "base": {"folder": str(folders[0].folder), "digest": digests[""]},
-            **{
-                expert: {
-                    "folder": str(engine.experts[engine.names.index(expert)].folder),
-                    "digest": digests[expert],
-                }
-                for expert in merge.experts
-            },
-        },
-        "dtype": merge.dtype,
-        "lost_update": tally.lost[number] / moving if moving else 0.0,
-    }
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -22,7 +22,7 @@ METHODS = {
 _NORMALIZED = {"linear": True, "ties": True}
 _TOP = (
     "merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source",
-    "name",
+    "name", "tokenizers",
 )  # fmt: skip
 _PARAMETERS = ("weight", "density", "normalize", "lambda", "rescale", "int8_mask", "t", "gamma")
 # Those of them that a model may have of its own; the names they have here.
@@ -73,6 +73,7 @@ def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
         "method": METHODS[method],
         "dtype": _dtype(content),
         "preset": "mergekit",
+        "tokenizers": content.get("tokenizers", "same"),
         **_settings(method, shared),
     }
     return recipe
@@ -90,7 +91,7 @@ def _experts(
         raise ValueError("linear with normalize: false needs weights that add up to 1")
     # Where signs are elected, normalize is the disjoint mean; elsewhere a common factor.
     divide = normalize and method in ("linear", "task_arithmetic", "dare_linear", "breadcrumbs")
-    if divide and total == 0:
+    if divide and abs(total) <= 1e-6 * sum(map(abs, weights)):
         raise ValueError("the weights add up to 0")
     experts: dict[str, dict[str, Any]] = {}
     for (model, own), weight in zip(listed, weights, strict=True):

@@ -32,6 +32,8 @@ def model_card(merge: Merge, record: Mapping[str, Any]) -> str:
     ]
     if merge.dtype != "float32":
         lines.append(f"- lost in {merge.dtype}: {record['lost_update']:.2%} of the moved entries")
+    if record["tokenizers"] == "ignore":
+        lines.append("- tokenizer: the base's; tokenizers were not compared")
     lines += ["", "| input | settings of its own | content digest |", "|---|---|---|"]
     for name, given in record["inputs"].items():
         own = ", ".join(

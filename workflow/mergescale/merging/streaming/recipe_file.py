@@ -8,15 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mergescale.merging.method import LAMBDA
-from mergescale.merging.methods.registry import all_methods, get_method
+from mergescale.merging.method import LAMBDA, as_given
+from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming import mergekit_file
 from mergescale.merging.streaming.presets import preset_settings
+from mergescale.merging.streaming.recipe_keys import (
+    MERGE_KEYS,
+    TOP_KEYS,
+    check_keys,
+    check_merge_name,
+    check_text_keys,
+)
 from mergescale.merging.streaming.stream import Merge
 
 DTYPES = ("float32", "bfloat16", "float16")
-_TOP = ("base", "experts", "merges", "preset", "dtype", "shard_size")
-_MERGE = ("method", "experts", "seed", LAMBDA)
+TOKENIZERS = ("same", "ignore")
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,13 @@ class RecipeFile:
         base: the base's folder.
         experts: {name: folder}.
         merges: merges whose folders are relative to the output folder; a single one has ".".
+        tokenizers: "same" where an expert with another tokenizer is an error, or "ignore".
     """
 
     base: Path
     experts: dict[str, Path]
     merges: list[Merge] = field(default_factory=list)
+    tokenizers: str = "same"
 
     def into(self, out: Path) -> list[Merge]:
         """The merges with their folders in `out`; a single one is `out` itself."""
@@ -48,7 +56,7 @@ def read_recipe(file: Path) -> RecipeFile:
 
     content = read_mapping(file)
     try:
-        _check_text_keys(content, "")
+        check_text_keys(content, "")
         if "merge_method" in content:
             content = mergekit_file.as_recipe(content)
         return _recipe(content, file.parent)
@@ -60,65 +68,30 @@ def read_recipe(file: Path) -> RecipeFile:
 
 def _recipe(content: Mapping[str, Any], beside: Path) -> RecipeFile:
     several = content.get("merges")
-    _check_keys(content, several is not None)
-    shared = {key: value for key, value in content.items() if key not in _TOP}
+    check_keys(content, several is not None)
+    shared = {key: value for key, value in content.items() if key not in TOP_KEYS}
     if not isinstance(content.get("base"), str) or not content["base"]:
         raise ValueError("base must be the folder of the base model")
     folders, own = _experts(content.get("experts"), beside)
     dtype = content.get("dtype", "float32")
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}, allowed are {', '.join(DTYPES)}")
+    tokenizers = content.get("tokenizers", "same")
+    if tokenizers not in TOKENIZERS:
+        raise ValueError(f"tokenizers is {tokenizers!r}, allowed are {', '.join(TOKENIZERS)}")
     named = several if several is not None else {".": shared}
     if not isinstance(named, dict) or not named:
         raise ValueError("merges must be a mapping from names to methods")
     if several is not None:
         for name in several:
-            _check_merge_name(name)
+            check_merge_name(name)
     common = {
         "preset": content.get("preset", "paper"),
         "dtype": dtype,
         "shard_bytes": _shard_bytes(content.get("shard_size", "5GB")),
     }
     merges = [_merge(name, entry, folders, own, common) for name, entry in named.items()]
-    return RecipeFile(_beside(content["base"], beside), folders, merges)
-
-
-def _check_keys(content: Mapping[str, Any], several: bool) -> None:
-    """Raises ValueError for a key that is neither a recipe's nor a parameter of any method."""
-    from difflib import get_close_matches
-
-    parameters = {p.name for method in all_methods().values() for p in method.parameters}
-    of_merge = {*_MERGE, *parameters} - set(_TOP)
-    for key in content:
-        if key in of_merge and several:
-            raise ValueError(
-                f"{key} stands beside merges; with several merges it belongs to each of them"
-            )
-        if key not in of_merge and key not in _TOP:
-            close = get_close_matches(key, (*_TOP, *of_merge), n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ValueError(
-                f"{key!r} is not a key of a recipe; {hint}allowed: {', '.join(_TOP)}, "
-                f"{', '.join(key for key in _MERGE if key not in _TOP)} and the method's parameters"
-            )
-
-
-def _check_text_keys(content: Any, where: str) -> None:
-    """Raises ValueError for a key that is not text, at any depth; none is read for a name."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            if not isinstance(key, str):
-                raise ValueError(f"{where}{key!r} is not text; a name like this needs quotes")
-            _check_text_keys(value, f"{where}{key}.")
-    elif isinstance(content, list):
-        for value in content:
-            _check_text_keys(value, where)
-
-
-def _check_merge_name(name: str) -> None:
-    """Raises ValueError for what cannot be a folder in the output folder."""
-    if Path(name).name != name or not name.isprintable() or name.startswith(".") or not name:
-        raise ValueError(f"merges.{name}: the name becomes a folder and cannot be {name!r}")
+    return RecipeFile(_beside(content["base"], beside), folders, merges, tokenizers)
 
 
 def _experts(given: Any, beside: Path) -> tuple[dict[str, Path], dict[str, dict]]:
@@ -164,7 +137,7 @@ def _merge(
         chosen = _chosen(entry.get("experts", list(folders)), folders)
         method.check_experts(len(chosen))
         settings = preset_settings(common["preset"], method) | {
-            key: value for key, value in entry.items() if key not in _MERGE
+            key: value for key, value in entry.items() if key not in MERGE_KEYS
         }
         default = method.parameter(LAMBDA).values
         lam = method.checked_lambda(entry.get(LAMBDA, default[0] if len(default) == 1 else None))
@@ -172,16 +145,23 @@ def _merge(
         weights, overrides = {}, {}
         for expert in chosen:
             mine = dict(own[expert])
-            if LAMBDA in mine:
-                raise ValueError(f"experts.{expert}.{LAMBDA}: {LAMBDA} is common to all experts")
             weights[expert] = _weight(mine.pop("weight", 1.0), expert)
+            if weights[expert] != 1 and not method.weighted:
+                raise ValueError(f"experts.{expert}.weight: {method.name} knows no weights")
+            for key in mine:
+                if not method.parameter(key).per_expert:
+                    raise ValueError(
+                        f"experts.{expert}.{key}: {key} is common to all experts; put it beside "
+                        "method"
+                    )
             overrides[expert] = {
                 key: method.canonical({**parameters, key: value})[key]
                 for key, value in mine.items()
             }
-        seed = entry.get("seed", 0) if method.stochastic else None
-        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-            raise ValueError(f"seed is {seed!r}, allowed is a whole number")
+        method.check_weights(list(weights.values()))
+        seed = entry.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise ValueError(f"seed is {as_given(seed)}, allowed is a whole number")
         return Merge(
             folder=Path(name),
             method=method,
@@ -190,7 +170,7 @@ def _merge(
             parameters=parameters,
             own={expert: mine for expert, mine in overrides.items() if mine},
             weights=weights,
-            seed=seed,
+            seed=seed if method.stochastic else None,
             dtype=common["dtype"],
             shard_bytes=common["shard_bytes"],
         )
@@ -217,7 +197,7 @@ def _weight(value: Any, expert: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
         return float(value)
     raise ValueError(
-        f"experts.{expert}.weight is {value!r}, allowed is a number between -1e9 and 1e9"
+        f"experts.{expert}.weight is {as_given(value)}, allowed is a number between -1e9 and 1e9"
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
     "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+    "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
 }  # fmt: skip
 # What engines merge; all else is copied from the base.
 FLOATING = ("F64", "F32", "F16", "BF16")
@@ -129,7 +130,10 @@ def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
         raise corrupt("is described by no mapping")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        raise corrupt(f"has dtype {_short(dtype)}, known are {', '.join(ITEM_BYTES)}")
+        raise ValueError(
+            f"{file}: tensor {_short(name)} has dtype {_short(dtype)}, known are "
+            f"{', '.join(ITEM_BYTES)}"
+        )
     if not _naturals(shape) or len(shape) > MOST_DIMENSIONS:
         raise corrupt(f"has shape {_short(shape)}")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:

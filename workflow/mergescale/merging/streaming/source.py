@@ -48,7 +48,7 @@ class Source:
         """Read the headers of a folder, sharded or not; a tied output embedding is left out.
 
         Raises ValueError in one sentence for missing shards, pickles, corrupt or truncated files,
-        and quantized weights.
+        quantized weights, and folders without any floating-point number.
         """
         folder = Path(folder)
         tensors: dict[str, Stored] = {}
@@ -67,6 +67,11 @@ class Source:
         source = cls(folder, label or str(folder), tensors)
         if is_tied_output(folder, source.tensors, source.same_bytes):
             del source.tensors[OUTPUT_EMBEDDING]
+        if not source.elements:
+            raise ValueError(
+                f"{folder}: none of its tensors holds floating-point numbers, so that there is "
+                "nothing to merge"
+            )
         return source
 
     def read_bytes(self, stored: Stored, start: int, stop: int, buffer: memoryview) -> memoryview:
@@ -171,5 +176,9 @@ def check_alike(expert: Source, base: Source) -> None:
 
 
 def _listed(names: list[str]) -> str:
+    if names == [OUTPUT_EMBEDDING]:
+        return (
+            f"{names[0]} (a copy of the input embedding needs tie_word_embeddings in config.json)"
+        )
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"tensor{'s' if len(names) > 1 else ''} {', '.join(names[:3])}{more}"

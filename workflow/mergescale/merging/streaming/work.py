@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import Threshold
-from mergescale.merging.streaming.memory import working_memory
+from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
 from mergescale.merging.streaming.output_folder import FORMAT_NAMES
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import element_bytes, piece_elements
+from mergescale.merging.streaming.stream import Merge, element_bytes, piece_elements
 
 
 @dataclass(frozen=True)
 class Work:
-    """Bytes of a recipe: of all inputs, read in all passes, and written."""
+    """Bytes of a recipe.
+
+    Attributes:
+        inputs: of all models.
+        looked: read in passes before the merge, for thresholds and sums.
+        merged: read in the pass that merges.
+        weights, masks: written.
+    """
 
     inputs: int
-    read: int
-    written: int
+    looked: int
+    merged: int
+    weights: int
+    masks: int
+
+    @property
+    def read(self) -> int:
+        """Bytes read in all passes."""
+        return self.looked + self.merged
+
+    @property
+    def written(self) -> int:
+        """Bytes of all outputs."""
+        return self.weights + self.masks
 
     @property
     def moved(self) -> int:
-        """Bytes that pass by altogether."""
-        return self.read + self.written
+        """Bytes that the progress bar counts; masks are no part of it."""
+        return self.read + self.weights
 
 
 def estimate(recipe: RecipeFile) -> Work:
@@ -34,33 +55,46 @@ def estimate(recipe: RecipeFile) -> Work:
     with ExitStack() as opened:
         base = opened.enter_context(Source.open(recipe.base))
         experts = {n: opened.enter_context(Source.open(f)) for n, f in recipe.experts.items()}
-        floating = _floating(base)
-        inputs = base.bytes + sum(e.bytes for e in experts.values())
-        # Tensors of integers are the base's; nobody reads the experts'.
-        read = base.bytes + sum(_floating(expert) for expert in experts.values())
-        looks: dict[str, set[str]] = {}
-        for merge in recipe.merges:
-            for expert, settings in zip(merge.experts, merge.settings, strict=True):
-                wishes = merge.method.statistics(settings).values()
-                for wish in wishes:
-                    if isinstance(wish, Threshold):
-                        looks.setdefault(wish.scope, set()).add(expert)
-            if any(not isinstance(w, Threshold) for w in merge.method.statistics(
-                merge.settings[0]).values()):  # fmt: skip
-                read += floating + sum(_floating(experts[e]) for e in merge.experts)
-        for names in looks.values():
-            read += 2 * (floating + sum(_floating(experts[name]) for name in names))
-        written = sum(
-            stored.elements
-            * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
-            for merge in recipe.merges
-            for stored in base.tensors.values()
-        )
-        return Work(inputs, read, written)
+        return work_of(base, experts, recipe.merges)
 
 
-def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
-    """What will be computed, bytes read and written, and memory; a line each."""
+def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]) -> Work:
+    """The work of these merges where no threshold is kept from before."""
+    floating = _floating(base)
+    inputs = base.bytes + sum(e.bytes for e in experts.values())
+    # Tensors of integers are the base's; nobody reads the experts'.
+    merged = base.bytes + sum(_floating(expert) for expert in experts.values())
+    looked = 0
+    looks: dict[str, set[str]] = {}
+    summed: set[tuple[str, str]] = set()
+    for merge in merges:
+        for expert, settings in zip(merge.experts, merge.settings, strict=True):
+            for name, wish in merge.method.statistics(settings).items():
+                if isinstance(wish, Threshold):
+                    looks.setdefault(wish.scope, set()).add(expert)
+                elif (merge.tau_key, name) not in summed:
+                    summed.add((merge.tau_key, name))
+                    looked += floating + sum(_floating(experts[e]) for e in merge.experts)
+    for names in looks.values():
+        looked += 2 * (floating + sum(_floating(experts[name]) for name in names))
+    weights = sum(
+        stored.elements * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
+        for merge in merges
+        for stored in base.tensors.values()
+    )
+    masks = sum(
+        base.elements * len(merge.method.extras(merge.experts))
+        for merge in merges
+        if merge.method.extras
+    )
+    return Work(inputs, looked, merged, weights, masks)
+
+
+def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[str]:
+    """What will be computed, bytes read and written, and memory; a line each.
+
+    threads: None are as many as there are cores and memory allows.
+    """
     work = estimate(recipe)
     lines = []
     for merge in recipe.merges:
@@ -80,15 +114,19 @@ def explain(recipe: RecipeFile, threads: int, memory_limit: int) -> list[str]:
         for expert, weight in merge.weights.items():
             if weight != 1:
                 lines.append(f"  {expert}: weight {weight:g}")
+    if threads is None:
+        cores = len(os.sched_getaffinity(0))
+        threads = most_threads(memory_limit, len(recipe.experts), cores)
     memory = working_memory(memory_limit, len(recipe.experts), threads)
     elements = piece_elements(len(recipe.experts), threads, memory)
     held = threads * elements * element_bytes(len(recipe.experts))
     lines += [
-        f"inputs: {work.inputs / 1e9:,.2f} GB; read in all passes: {work.read / 1e9:,.2f} GB "
+        f"inputs: {told_bytes(work.inputs)}; read in all passes: {told_bytes(work.read)} "
         "(less where thresholds are kept from before)",
-        f"written: {work.written / 1e9:,.2f} GB",
-        f"memory: at most {memory_limit / 1e6:,.0f} MB; pieces of {elements:,} elements on "
-        f"{threads} threads hold {held / 1e6:,.0f} MB",
+        f"written: {told_bytes(work.written)}",
+        f"memory: at most {told_bytes(memory_limit)}; {threads} "
+        f"{'threads hold pieces' if threads > 1 else 'thread holds a piece'} of {elements:,} "
+        f"elements, {told_bytes(held)}",
     ]
     return lines
 

@@ -32,9 +32,15 @@ def read_mapping(file: Path) -> dict[Any, Any]:
             content = loader.construct_document(node)
     except FileNotFoundError:
         raise
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{file} is not YAML: {line}{error.problem}") from None
     # yaml's constructors raise all of these for values that contradict their tags.
     except (
-        *(OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError),
+        *(ValueError, LookupError, AttributeError, TypeError, RecursionError),
         yaml.YAMLError,
     ) as error:
         raise ValueError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
