@@ -28,10 +28,8 @@ class EncoderDecoderPrompts:
         self._encoded = model.get_encoder()(
             input_ids=batch.input_ids.to(device), attention_mask=self._mask
         ).last_hidden_state
-        self._cache = None
-        if goes_on:
-            caches = (DynamicCache(config=model.config) for _ in range(2))
-            self._cache = EncoderDecoderCache(*caches)
+        # Without a configuration: by that of an encoder-decoder a cache has the encoder's layers.
+        self._cache = EncoderDecoderCache(DynamicCache(), DynamicCache()) if goes_on else None
         start = torch.full((len(batch.items), 1), _start_token(model), device=device)
         self.logits = self._decode(start)[:, -1]
 
