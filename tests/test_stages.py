@@ -48,9 +48,9 @@ class Study:
         self.experts = {name: inputs / "base" / "experts" / name for name in tiny_study.HELD_IN}
         predict = Scorer.predict
 
-        def counted(scorer, model, group):
+        def counted(scorer, model, group, *done):
             self.computed += 1
-            return predict(scorer, model, group)
+            return predict(scorer, model, group, *done)
 
         monkeypatch.setattr(Scorer, "predict", counted)
 
@@ -124,6 +124,7 @@ def test_references_are_scored_on_the_tasks_that_concern_them(study):
         "role": "held_in",
         "rows": 8,
         "score": record["scores"]["colours"]["score"],
+        "truncated": 0,
     }
     # 2 models on 3 categories, 2 experts on 2.
     assert study.computed == 2 * 3 + 2 * 2

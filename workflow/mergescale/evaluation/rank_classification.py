@@ -13,6 +13,9 @@ from transformers.modeling_utils import PreTrainedModel
 from mergescale.evaluation.encoded import PromptBatch
 from mergescale.evaluation.families import Prompts, read_prompts
 
+# Logits that are normalised at once.
+_CPU_BLOCK, _GPU_BLOCK = 2**19, 2**27
+
 
 @torch.inference_mode()
 def choice_scores(model: PreTrainedModel, batch: PromptBatch, pad: int) -> list[list[float]]:
@@ -41,10 +44,23 @@ def _later_tokens(prompts: Prompts, ids: torch.Tensor, lengths: torch.Tensor) ->
     steps = torch.arange(ids.shape[1] - 1, device=ids.device)
     inside = steps[None] < (lengths - 1)[:, None]
     logits = prompts.advance(ids[:, :-1], inside)
-    found = torch.log_softmax(logits.float(), dim=-1).gather(1, ids[:, 1:][inside][:, None])
     sums = torch.zeros(inside.shape, dtype=torch.float64, device=ids.device)
-    sums[inside] = found[:, 0].double()
+    sums[inside] = _log_probabilities(logits, ids[:, 1:][inside]).double()
     return sums.sum(1)
+
+
+def _log_probabilities(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probability of one token a row of `logits`; fp32, (rows,).
+
+    By blocks of rows that a CPU's cache holds: of all rows at once it takes four times as long.
+    """
+    block = max(1, (_CPU_BLOCK if logits.device.type == "cpu" else _GPU_BLOCK) // logits.shape[1])
+    return torch.cat(
+        [
+            torch.log_softmax(some.float(), dim=-1).gather(1, of[:, None])[:, 0]
+            for some, of in zip(logits.split(block), ids.split(block), strict=True)
+        ]
+    )
 
 
 def best_choice(scores: list[float]) -> int:
