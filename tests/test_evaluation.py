@@ -122,7 +122,11 @@ def test_the_rows_of_a_task_are_nested_and_decide_its_digest(tmp_path):
     [
         ({"metric": "bleu"}, 10, "'bleu' does not fit kind 'rank'; allowed: accuracy"),
         ({"metric": "rouge_l"}, 10, "'rouge_l' does not fit kind 'rank'"),
-        ({"kind": "generate", "metric": "accuracy"}, 10, "allowed: exact_match, squad_f1, rouge_l"),
+        (
+            {"kind": "generate", "metric": "accuracy"},
+            10,
+            "allowed: exact_match, squad_f1, rouge_l, bleu",
+        ),
         ({"kind": "guess"}, 10, "task.json does not describe a task: kind 'guess'"),
         ({"kind": None}, 10, "task.json does not describe a task"),
         ({}, 0, "test.parquet: no rows"),
