@@ -99,7 +99,7 @@ def signs(rng):
 def test_bleu_is_that_of_the_sacrebleu_package():
     package = pytest.importorskip("sacrebleu")
     rng, seen = random.Random(0), set()
-    for _ in range(300):
+    for _ in range(600):
         text = signs if rng.random() < 0.5 else lambda r: tiny_study.sentence(r, r.randint(0, 9))
         prediction, *references = (text(rng) for _ in range(rng.randint(2, 4)))
         wanted = package.sentence_bleu(prediction, references).score / 100

@@ -27,7 +27,7 @@ _RULES = (
 
 def bleu_tokens(text: str) -> list[str]:
     """Words and signs of `text`, case kept."""
-    text = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
+    text = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for name, sign in _ESCAPED:
         text = text.replace(name, sign)
     text = f" {text} "
