@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mergescale import __version__, timing
-from mergescale.cli import analysis, data, merging, scoring, training
+from mergescale.cli import analysis, data, evaluate, merging, scoring, training
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "--timing", type=Path, metavar="JSON", help="write how the wall time split, here"
     )
     stages = top.add_subparsers(title="stages", metavar="STAGE", required=True)
-    for module in (data, training, scoring, merging, analysis):
+    for module in (data, training, scoring, evaluate, merging, analysis):
         module.add_stages(stages, common)
     return top
 

@@ -78,7 +78,7 @@ class Counts:
                 smoothing *= 2
             logarithms.append(math.log((matched or 1 / smoothing) / said))
         brevity = min(0.0, 1 - self.reference_length / self.length)
-        return math.exp(brevity + sum(logarithms) / len(logarithms))
+        return min(1.0, math.exp(brevity + sum(logarithms) / len(logarithms)))
 
 
 def bleu(prediction: str, references: Sequence[str]) -> float:

@@ -166,7 +166,15 @@ class Bench:
 def encoder_of(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Encoder:
-    """How prompts become token ids for this model; never more than it has positions for."""
+    """How prompts become token ids for this model; never more than it has positions for.
+
+    Raises:
+        ValueError: the tokenizer has no end token.
+    """
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            "the model's tokenizer has no end token; name it in tokenizer_config.json (eos_token)"
+        )
     limit = position_limit(model)
     return Encoder(
         tokenizer,
