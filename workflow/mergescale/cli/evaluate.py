@@ -20,7 +20,7 @@ _EPILOG = """\
 examples:
   # tasks made on the spot: from a folder of rows, or from the micro world
   python -m mergescale evaluate models/pythia-160m --source jsonl --folder rows --tasks rte,copa
-  python -m mergescale evaluate results/default/models/s/it --source micro --tasks hellaswag,squad
+  python -m mergescale evaluate results/default/models/s/it --source micro --tasks hellaswag,xsum
   # tasks of a study, as its own jobs score them
   python -m mergescale evaluate MODEL --tasks results/default/tasks --held-out completion=hellaswag
 """
