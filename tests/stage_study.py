@@ -43,9 +43,9 @@ class Study:
         self.experts = {name: inputs / "base" / "experts" / name for name in tiny_study.HELD_IN}
         predict = Scorer.predict
 
-        def counted(scorer, model, group):
+        def counted(scorer, model, group, *done):
             self.computed += 1
-            return predict(scorer, model, group)
+            return predict(scorer, model, group, *done)
 
         monkeypatch.setattr(Scorer, "predict", counted)
 

@@ -93,10 +93,10 @@ def test_a_run_that_was_stopped_redoes_only_the_evaluation_in_progress(study, mo
     needed, study.computed = study.computed, 0
     predict = Scorer.predict
 
-    def stopping(scorer, model, group):
+    def stopping(scorer, model, group, *done):
         if study.computed == stop:
             raise KeyboardInterrupt
-        return predict(scorer, model, group)
+        return predict(scorer, model, group, *done)
 
     with monkeypatch.context() as patch:
         patch.setattr(Scorer, "predict", stopping)

@@ -28,6 +28,7 @@ def test_references_are_scored_on_the_tasks_that_concern_them(study):
         "role": "held_in",
         "rows": 8,
         "score": record["scores"]["colours"]["score"],
+        "truncated": 0,
     }
     # 2 models on 3 categories, 2 experts on 2.
     assert study.computed == 2 * 3 + 2 * 2

@@ -18,13 +18,14 @@ _SECONDS_BETWEEN_LINES = 2.0
 class Progress:
     """Counts `total` steps of `label` from `start` on; use as a context manager."""
 
-    def __init__(self, total: int, label: str, start: int = 0) -> None:
+    def __init__(self, total: int, label: str, start: int = 0, unit: str = "it") -> None:
         self.total, self.done = total, start
         self._written = float("-inf")
         self._bar = tqdm(
             total=total,
             initial=start,
             desc=label,
+            unit=unit,
             disable=not sys.stderr.isatty(),
             leave=False,
             mininterval=0.5,

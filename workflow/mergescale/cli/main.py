@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mergescale import __version__, timing
-from mergescale.cli import analysis, data, merging, scoring, training
+from mergescale.cli import analysis, data, evaluate, merging, scoring, training
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "--timing", type=Path, metavar="JSON", help="write how the wall time split, here"
     )
     stages = top.add_subparsers(title="stages", metavar="STAGE", required=True)
-    for module in (data, training, scoring, merging, analysis):
+    for module in (data, training, scoring, evaluate, merging, analysis):
         module.add_stages(stages, common)
     return top
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mergescale import timing
 from mergescale.cli.arguments import (
@@ -15,6 +16,9 @@ from mergescale.cli.arguments import (
     positive,
     prepare_torch,
 )
+
+if TYPE_CHECKING:
+    from mergescale.stages.scoring import Bench
 
 
 def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -52,14 +56,6 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     merged.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     merged.set_defaults(run=_merged)
 
-    evaluate = stages.add_parser(
-        "evaluate", parents=[common], help="score any local model folder on the tasks of a study"
-    )
-    evaluate.add_argument("model", type=Path, metavar="MODEL")
-    _add_tasks(evaluate)
-    evaluate.add_argument("--out", type=Path, metavar="JSON", help="also write the scores here")
-    evaluate.set_defaults(run=_evaluate)
-
     collect = stages.add_parser("collect", parents=[common], help="gather score files: scores.csv")
     collect.add_argument("files", type=Path, nargs="+", metavar="JSON")
     collect.add_argument("--out", type=Path, required=True, metavar="CSV")
@@ -72,20 +68,42 @@ def _add_experts(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_tasks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tasks", type=Path, required=True, metavar="FOLDER")
+def add_tasks(
+    parser: argparse.ArgumentParser, tasks_help: str = "the folder of a study's tasks"
+) -> None:
+    """Arguments that say what is scored, and how."""
+    parser.add_argument("--tasks", type=Path, required=True, metavar="TASKS", help=tasks_help)
     add_categories(parser)
-    parser.add_argument("--test-rows", type=positive, default=64)
+    parser.add_argument(
+        "--test-rows", type=positive, default=64, help="most rows of each task (default: 64)"
+    )
     parser.add_argument("--validation-rows", type=positive, default=16)
-    parser.add_argument("--batch-tokens", type=positive, default=8192)
-    parser.add_argument("--max-new-tokens", type=positive, default=32)
-    parser.add_argument("--end-token", action="store_true", help="choices end with the end token")
-    parser.add_argument("--max-length", type=positive, default=512, help="most tokens in a row")
+    parser.add_argument(
+        "--batch-tokens",
+        type=positive,
+        default=2048,
+        help="about how many tokens are scored at once (default: 2048, good for a CPU)",
+    )
+    parser.add_argument(
+        "--max-new-tokens", type=positive, default=32, help="most that are generated (default: 32)"
+    )
+    parser.add_argument(
+        "--end-token",
+        action="store_true",
+        help="choices end with the end token, as models trained with it expect",
+    )
+    parser.add_argument(
+        "--max-length",
+        type=positive,
+        default=512,
+        help="most tokens in a row; longer prompts lose their beginning (default: 512, or what the "
+        "model has positions for)",
+    )
     add_compute(parser)
 
 
 def _add_scoring(parser: argparse.ArgumentParser) -> None:
-    _add_tasks(parser)
+    add_tasks(parser)
     parser.add_argument("--kept", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--scores", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--predictions", type=Path, required=True, metavar="FOLDER")
@@ -93,7 +111,10 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", default="scoring")
 
 
-def _bench(chosen: argparse.Namespace, model: Path, kept: Path, *, validation: bool = False):
+def open_bench(
+    chosen: argparse.Namespace, model: Path, kept: Path, *, validation: bool = False
+) -> Bench:
+    """The model of a folder in memory, with the tasks that the arguments of `add_tasks` name."""
     from mergescale.evaluation.scorer import Options
     from mergescale.evaluation.tasks import Category
     from mergescale.stages.scoring import Bench
@@ -119,7 +140,7 @@ def _references(chosen: argparse.Namespace) -> None:
     from mergescale.stages.reference_scores import score_references
 
     score_references(
-        _bench(chosen, chosen.base, chosen.kept),
+        open_bench(chosen, chosen.base, chosen.kept),
         base=chosen.base,
         multitask=chosen.multitask,
         experts=by_name(chosen.experts),
@@ -134,7 +155,7 @@ def _merges(chosen: argparse.Namespace) -> None:
     from mergescale.stages.merge_scores import Draw, score_merges
 
     score_merges(
-        _bench(chosen, chosen.base, chosen.kept, validation=True),
+        open_bench(chosen, chosen.base, chosen.kept, validation=True),
         Draw(chosen.base, by_name(chosen.experts), chosen.seed),
         chosen.methods,
         scores=chosen.scores,
@@ -156,26 +177,6 @@ def _merged(chosen: argparse.Namespace) -> None:
         experts=by_name(chosen.experts),
         threads=chosen.threads,
     )
-
-
-def _evaluate(chosen: argparse.Namespace) -> None:
-    import tempfile
-
-    from mergescale.provenance.atomic import write_json
-
-    if not chosen.held_in and not chosen.held_out:
-        raise ValueError("nothing to evaluate: name tasks with --held-in or --held-out")
-    with tempfile.TemporaryDirectory() as kept:
-        bench = _bench(chosen, chosen.model, Path(kept))
-        record = bench.score_record(bench.predict("as loaded", lambda: None))
-    print(f"{'task':<20} {'category':<28} {'metric':<12} {'rows':>5} {'score':>7}")
-    for task, found in record.items():
-        print(
-            f"{task:<20} {found['category']:<28} {found['metric']:<12} "
-            f"{found['rows']:>5} {found['score']:>7.4f}"
-        )
-    if chosen.out:
-        write_json(chosen.out, {"model": str(chosen.model), "scores": record})
 
 
 def _collect(chosen: argparse.Namespace) -> None:

@@ -31,28 +31,33 @@ class EncodedTask:
 
 @dataclass(frozen=True)
 class Item:
-    """One prompt: its place (task, row), its token ids and those of its choices."""
+    """One prompt: its place (task, row), its token ids and those of its choices.
+
+    Attributes:
+        limit: most tokens of an answer.
+        truncated: the prompt lost tokens from its left.
+    """
 
     task: str
     row: int
     prompt: list[int]
     choices: list[list[int]]
     limit: int = 0
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class PromptBatch:
-    """Prompts of like length, padded on the left.
+    """Prompts of like length, padded on the left, or on the right for encoder-decoder models.
 
     Attributes:
         items: the prompts, in the order of the rows.
-        input_ids, attention_mask, position_ids: int64, (rows, length).
+        input_ids, attention_mask: int64, (rows, length).
     """
 
     items: list[Item]
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
-    position_ids: torch.Tensor
 
 
 def encode(
@@ -61,7 +66,8 @@ def encode(
     """Token ids of every prompt and choice. The end token closes choices if `end_token`.
 
     Raises:
-        ValueError: a choice has no tokens; the message names task and example.
+        ValueError: a choice has no tokens, or more than fit beside the shortest prompt; the message
+            names task and example.
     """
     items: list[Item] = []
     for task in tasks:
@@ -73,23 +79,31 @@ def encode(
             if end_token:
                 rows = [[ids + [encoder.end] for ids in row] for row in rows]
             for example, row in zip(task.examples, rows, strict=True):
-                if not all(row):
-                    raise ValueError(
-                        f"task {task.name}, example {example.id}: the tokenizer makes no tokens of "
-                        f"the choice {example.choices[row.index([])]!r}"
-                    )
+                _check_choices(f"task {task.name}, example {example.id}", example, row, encoder)
             limits = [max(map(len, row)) for row in rows]
         else:
             rows = [[] for _ in prompts]
             # No answer is longer than the longest reference by more than two tokens and right.
             texts = [r for e in task.examples for r in e.references]
             longest = max((len(ids) for ids in encoder.answers(texts)), default=0)
-            limits = [min(max_new_tokens, longest + 2)] * len(prompts)
-        items += [
-            Item(task.name, row, encoder.cut(prompt, limit), choices, limit)
-            for row, (prompt, choices, limit) in enumerate(zip(prompts, rows, limits, strict=True))
-        ]
+            limit = min(max_new_tokens, longest + 2, encoder.longest_answer)
+            limits = [limit] * len(prompts)
+        for row, (prompt, choices, limit) in enumerate(zip(prompts, rows, limits, strict=True)):
+            cut = encoder.cut(prompt, limit)
+            items.append(Item(task.name, row, cut, choices, limit, len(cut) < len(prompt)))
     return items
+
+
+def _check_choices(where: str, example: Example, row: list[list[int]], encoder: Encoder) -> None:
+    for choice, ids in zip(example.choices, row, strict=True):
+        if not ids:
+            raise ValueError(f"{where}: the tokenizer makes no tokens of the choice {choice!r}")
+        if len(ids) > encoder.longest_answer:
+            raise ValueError(
+                f"{where}: the choice {choice[:40]!r} has {len(ids)} tokens, but at most "
+                f"{encoder.longest_answer} fit; raise max_length ({encoder.max_length}) if the "
+                "model has more positions, or leave the task out"
+            )
 
 
 def batches(items: list[Item], encoder: Encoder, batch_tokens: int) -> list[PromptBatch]:
@@ -103,13 +117,15 @@ def batches(items: list[Item], encoder: Encoder, batch_tokens: int) -> list[Prom
         kind = 2 if not item.choices else int(max(map(len, item.choices)) > 1)
         kinds.setdefault(kind, []).append(item)
     made = []
-    for _, group in sorted(kinds.items()):
+    for kind, group in sorted(kinds.items()):
         group = sorted(group, key=lambda item: (len(item.prompt), item.task, item.row))
         batch: list[Item] = []
         cost = 0
         for item in group:
-            # A row costs its prompt, and its answers with the prompt's cache beside them.
+            # A row costs its prompt and its answers, and memory for each answer's copy of the
+            # prompt's cache, of which a place costs far less than a token that is run.
             own = len(item.prompt) + sum(map(len, item.choices))
+            own = max(own, kind * len(item.prompt) * len(item.choices) // 4)
             if batch and cost + own > batch_tokens:
                 made.append(_pad(batch, encoder))
                 batch, cost = [], 0
@@ -122,9 +138,14 @@ def batches(items: list[Item], encoder: Encoder, batch_tokens: int) -> list[Prom
 
 def _pad(items: list[Item], encoder: Encoder) -> PromptBatch:
     width = max(len(item.prompt) for item in items)
-    ids = torch.full((len(items), width), encoder.pad)
-    mask = torch.zeros((len(items), width), dtype=torch.int64)
-    for row, item in enumerate(items):
-        ids[row, width - len(item.prompt) :] = torch.tensor(item.prompt)
-        mask[row, width - len(item.prompt) :] = 1
-    return PromptBatch(items, ids, mask, (mask.cumsum(1) - 1).clamp_min(0))
+    ids, mask = [], []
+    for item in items:
+        padding, ones = width - len(item.prompt), [1] * len(item.prompt)
+        # Encoders count positions from the row's start; a decoder's answers follow its prompts.
+        if encoder.encoder_decoder:
+            ids.append(item.prompt + [encoder.pad] * padding)
+            mask.append(ones + [0] * padding)
+        else:
+            ids.append([encoder.pad] * padding + item.prompt)
+            mask.append([0] * padding + ones)
+    return PromptBatch(items, torch.tensor(ids), torch.tensor(mask))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from transformers import DynamicCache
 from transformers.modeling_utils import PreTrainedModel
 
 from mergescale.evaluation.encoded import PromptBatch
+from mergescale.evaluation.families import read_prompts
 
 
 @torch.inference_mode()
@@ -15,26 +15,17 @@ def greedy(model: PreTrainedModel, batch: PromptBatch, end: int) -> list[list[in
 
     Rows that have ended leave the batch once they are half of it.
     """
-    device = next(model.parameters()).device
-    limits = torch.tensor([item.limit for item in batch.items], device=device)
-    mask = batch.attention_mask.to(device)
-    position = batch.position_ids[:, -1:].to(device)
-    rows = torch.arange(len(batch.items), device=device)
+    limits = torch.tensor([item.limit for item in batch.items])
+    rows = torch.arange(len(batch.items))
     answers: list[list[int]] = [[] for _ in batch.items]
-    cache = DynamicCache(config=model.config)
-    inputs, positions = batch.input_ids.to(device), batch.position_ids.to(device)
-    for step in range(int(limits.max())):
-        logits = model(
-            input_ids=inputs,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+    longest = int(limits.max())
+    prompts = read_prompts(model, batch, goes_on=longest > 1)
+    logits = prompts.logits
+    for step in range(longest):
         tokens = logits.argmax(-1)
-        alive = (tokens != end) & (step < limits[rows])
-        for row, token, keep in zip(rows.tolist(), tokens.tolist(), alive.tolist(), strict=True):
+        said = tokens.cpu()
+        alive = (said != end) & (step < limits[rows])
+        for row, token, keep in zip(rows.tolist(), said.tolist(), alive.tolist(), strict=True):
             if keep:
                 answers[row].append(token)
             else:
@@ -44,10 +35,10 @@ def greedy(model: PreTrainedModel, batch: PromptBatch, end: int) -> list[list[in
             break
         if live.sum() * 2 <= len(live):
             chosen = live.nonzero()[:, 0]
-            cache.batch_select_indices(chosen)
-            rows, tokens, mask, position = (x[chosen] for x in (rows, tokens, mask, position))
-        inputs = tokens[:, None]
-        position = position + 1
-        positions = position
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+            rows = rows[chosen]
+            chosen = chosen.to(tokens.device)
+            prompts.select(chosen)
+            tokens = tokens[chosen]
+        ids = tokens[:, None]
+        logits = prompts.advance(ids, torch.ones_like(ids, dtype=torch.bool))
     return answers

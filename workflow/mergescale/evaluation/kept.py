@@ -31,6 +31,7 @@ class KeptResults:
             "options": options.record(),
             "tokenizer": encoder.digest(),
             "max_length": encoder.max_length,
+            "encoder_decoder": encoder.encoder_decoder,
         }
 
     def predictions(

@@ -2,7 +2,8 @@
 
 Text is compared as the SQuAD script does (lower case, no punctuation, no articles) for exact match
 and F1 (Rajpurkar et al., 2016), and as ROUGE does (lower case, letters and digits) for ROUGE-L
-(Lin, 2004), its F-measure. With several references the best one counts.
+(Lin, 2004), its F-measure. With several references the best one counts. BLEU has a module of its
+own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from mergescale.evaluation.bleu import bleu
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -60,17 +63,24 @@ def _longest_common_subsequence(left: list[str], right: list[str]) -> int:
     return row[-1]
 
 
-GENERATION_METRICS: dict[str, Callable[[str, str], float]] = {
-    "exact_match": exact_match,
-    "squad_f1": squad_f1,
-    "rouge_l": rouge_l,
+def best_of(metric: Callable[[str, str], float]) -> Callable[[str, Sequence[str]], float]:
+    """The metric over several references: the best one counts."""
+    return lambda prediction, references: max(metric(prediction, r) for r in references)
+
+
+# Of a prediction and its references. BLEU counts the words of all references together.
+GENERATION_METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
+    "exact_match": best_of(exact_match),
+    "squad_f1": best_of(squad_f1),
+    "rouge_l": best_of(rouge_l),
+    "bleu": bleu,
 }
 RANK_METRICS = ("accuracy",)
 METRICS = (*RANK_METRICS, *GENERATION_METRICS)
 
 
-def generation_score(metric: str, prediction: str, references: tuple[str, ...]) -> float:
-    """Best score of `prediction` over its references.
+def generation_score(metric: str, prediction: str, references: Sequence[str]) -> float:
+    """Score of `prediction` by its references, in 0..1.
 
     Raises:
         ValueError: `metric` is not a generation metric; the message lists those there are.
@@ -78,4 +88,4 @@ def generation_score(metric: str, prediction: str, references: tuple[str, ...]) 
     if metric not in GENERATION_METRICS:
         known = ", ".join(GENERATION_METRICS)
         raise ValueError(f"{metric!r} is not a metric of generated text; there are: {known}")
-    return max(GENERATION_METRICS[metric](prediction, reference) for reference in references)
+    return GENERATION_METRICS[metric](prediction, references)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -60,7 +67,8 @@ def initialise(
 def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model in fp32 and its tokenizer from a local Hugging Face folder.
 
-    Only safetensors are read.
+    Its `config.json` says whether it is a causal or an encoder-decoder model. Only safetensors are
+    read.
 
     Raises:
         FileNotFoundError: the folder has no `config.json`.
@@ -70,7 +78,9 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder}: no config.json there; not a Hugging Face model folder")
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model, found = family.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
@@ -83,6 +93,11 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
         # transformers would fill them with random numbers and go on.
         raise ValueError(f"{folder}: the weights lack {missing[0]}, which config.json calls for")
     return model, load_tokenizer(folder)
+
+
+def position_limit(model: PreTrainedModel) -> int | None:
+    """Most tokens in a row by the model's configuration; None where positions are relative."""
+    return getattr(model.config, "max_position_embeddings", None)
 
 
 def load_tokenizer(folder: str | os.PathLike[str]) -> PreTrainedTokenizerBase:

@@ -53,10 +53,16 @@ class Encoder:
     A prompt is `<begin> input`, an answer the answer's own tokens; the end token is added where
     asked for. Prompt and answer are encoded apart, so a prompt's ids do not depend on its answers.
     Prompts longer than `max_length` less the answer lose tokens from their left.
+
+    Attributes:
+        max_length: most tokens in a row: of prompt and answer together.
+        encoder_decoder: prompts are the encoder's: they are closed by the end token, as the model's
+            own tokenizer would, and prompt and answer may each have `max_length` tokens.
     """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int
+    encoder_decoder: bool = False
 
     @property
     def end(self) -> int:
@@ -68,6 +74,11 @@ class Encoder:
         pad = self.tokenizer.pad_token_id
         return self.end if pad is None else pad
 
+    @property
+    def longest_answer(self) -> int:
+        """Most tokens of an answer: one place is that of what it follows."""
+        return self.max_length - 1
+
     def prompts(self, texts: list[str]) -> list[list[int]]:
         """Token ids of prompts, the begin token first where the tokenizer has one.
 
@@ -77,6 +88,8 @@ class Encoder:
             return []
         begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        if self.encoder_decoder:
+            return [begin + ids + [self.end] for ids in encoded]
         return [begin + ids or [self.end] for ids in encoded]
 
     def answers(self, texts: list[str]) -> list[list[int]]:
@@ -91,7 +104,7 @@ class Encoder:
 
     def cut(self, prompt: list[int], answer_length: int) -> list[int]:
         """Drop tokens from the left of `prompt` (after its begin token) until the answer fits."""
-        room = self.max_length - answer_length
+        room = self.max_length - (0 if self.encoder_decoder else answer_length)
         if len(prompt) <= room:
             return prompt
         head = 1 if prompt and prompt[0] == self.tokenizer.bos_token_id else 0

@@ -33,7 +33,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
     # How scores become records; kept evaluations do not depend on it.
-    "scoring": ("stages/scoring.py", "stages/reference_scores.py"),
+    "scoring": (
+        "stages/scoring.py",
+        "stages/template_scores.py",
+        "stages/reference_scores.py",
+    ),
     "draws": ("stages/draws.py",),
     "collecting": ("stages/collect.py",),
     "analysis": ("analysis",),

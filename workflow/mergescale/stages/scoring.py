@@ -18,15 +18,17 @@ import pyarrow.json
 import pyarrow.parquet as pq
 import torch
 from transformers.modeling_utils import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from mergescale.evaluation.kept import KeptResults, Predictions
 from mergescale.evaluation.scorer import Options, Scorer, mean_score
 from mergescale.evaluation.tasks import Category, load_groups
-from mergescale.models.folders import load
+from mergescale.models.folders import load, position_limit
 from mergescale.models.tokenizer import Encoder
 from mergescale.provenance.atomic import replacing, write_json
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.provenance.versions import versions
+from mergescale.stages.template_scores import template_scores
 from mergescale.timing import timed
 
 _PREDICTIONS = pa.schema(
@@ -84,7 +86,7 @@ class Bench:
                 raise ValueError(f"{twice[0]} is given twice among the categories and their tasks")
         model, tokenizer = load(base)
         model.eval().to(device)
-        encoder = Encoder(tokenizer, max_length)
+        encoder = encoder_of(model, tokenizer, max_length)
         held_in = [c for c in categories if c.role == "held_in"] if "validation" in rows else []
         validation = load_groups(tasks, held_in, "validation", rows.get("validation", 0))
         return cls(
@@ -96,12 +98,17 @@ class Bench:
         )
 
     def predict(
-        self, weights: str, place: Callable[[], None], only: set[str] | None = None
+        self,
+        weights: str,
+        place: Callable[[], None],
+        only: set[str] | None = None,
+        done: Callable[[int], None] = lambda rows: None,
     ) -> Predictions:
         """Test predictions of the weights with digest `weights`; `place` puts them in the model.
 
         Args:
             only: names of the categories to score; all where None.
+            done: told how many rows were scored, as they are.
         """
         put_in_place = _once(place)
         found: Predictions = {}
@@ -112,7 +119,7 @@ class Bench:
             def compute(number: int = number) -> Predictions:
                 put_in_place()
                 with timed("evaluation"):
-                    return self.test.predict(self.model, number)
+                    return self.test.predict(self.model, number, done)
 
             found |= self.kept.predictions(weights, self.test.groups[number], compute)
         return found
@@ -133,13 +140,19 @@ class Bench:
         return found
 
     def score_record(self, predictions: Predictions) -> dict[str, dict]:
-        """Score, metric, role, category and number of rows of each dataset."""
+        """Score, metric, role, category, number of rows and of truncated prompts of each dataset.
+
+        Where every template was asked about the same rows, also the score of each template and the
+        median over them; the score itself is the mean over all examples.
+        """
         about = {task.name: task for group in self.test.groups for task in group}
         return {
             task: {
                 "score": mean_score(predictions[task]),
                 "metric": about[task].metric,
                 "rows": len(predictions[task]),
+                "truncated": self.test.truncated[task],
+                **template_scores(predictions[task]),
                 "role": category.role,
                 "category": category.name,
                 "digest": about[task].digest,
@@ -148,6 +161,26 @@ class Bench:
             for task in category.tasks
             if task in predictions
         }
+
+
+def encoder_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Encoder:
+    """How prompts become token ids for this model; never more than it has positions for.
+
+    Raises:
+        ValueError: the tokenizer has no end token.
+    """
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            "the model's tokenizer has no end token; name it in tokenizer_config.json (eos_token)"
+        )
+    limit = position_limit(model)
+    return Encoder(
+        tokenizer,
+        max_length if limit is None else min(max_length, limit),
+        encoder_decoder=model.config.is_encoder_decoder,
+    )
 
 
 def provenance(*stages: str, method: str | None = None) -> dict:
