@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from mergescale import timing
-from mergescale.cli.arguments import add_categories, by_name, positive
+from mergescale.cli.arguments import add_categories, positive
+from mergescale.cli.real_rows import add_real_rows, real_settings
 
 
 def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     task = stages.add_parser("task", parents=[common], help="write the files of one task")
     task.add_argument("name")
     task.add_argument("--source", required=True)
-    _add_rows(task)
+    add_real_rows(task)
     task.add_argument(
         "--held-out-task", action="store_true", help="it may be without training rows"
     )
@@ -28,7 +28,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         "datasets", parents=[common], help="print what there is of each dataset of the study"
     )
     datasets.add_argument("--source", required=True, choices=["folder", "hub"])
-    _add_rows(datasets)
+    add_real_rows(datasets)
     add_categories(datasets)
     datasets.set_defaults(run=_datasets)
 
@@ -91,58 +91,6 @@ def _add_mixture(mixture: argparse.ArgumentParser) -> None:
     )
 
 
-def _pinned(text: str) -> tuple[str, str]:
-    """Parse `rte=0123abc`."""
-    name, _, commit = text.partition("=")
-    if not name or not commit:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form dataset=commit")
-    return name, commit
-
-
-def _add_rows(parser: argparse.ArgumentParser) -> None:
-    """Which real rows, and how they are asked."""
-    parser.add_argument("--folder", type=Path, help="rows of local tasks")
-    parser.add_argument(
-        "--revision",
-        type=_pinned,
-        nargs="*",
-        default=[],
-        metavar="DATASET=COMMIT",
-        help="commits of the hub in place of the declared ones",
-    )
-    parser.add_argument(
-        "--templates",
-        default="plain",
-        choices=["plain", "promptsource"],
-        help="whose wording: the project's own (default) or promptsource's",
-    )
-    parser.add_argument("--templates-folder", type=Path, help="promptsource's templates")
-    parser.add_argument(
-        "--asked",
-        default="one",
-        choices=["one", "all"],
-        help="ask each row in one template, chosen by its hash (default), or in all",
-    )
-    parser.add_argument(
-        "--overlap",
-        default="drop",
-        choices=["drop", "keep"],
-        help="training rows that share 13 words in a row with rows of other splits",
-    )
-
-
-def _settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    if chosen.source == "micro":
-        return {}
-    return {
-        "revisions": by_name(chosen.revision),
-        "templates": chosen.templates,
-        "templates_folder": chosen.templates_folder,
-        "asked": chosen.asked,
-        "overlap": chosen.overlap,
-    }
-
-
 def _task(chosen: argparse.Namespace) -> None:
     from mergescale.stages.task_files import make_task
 
@@ -156,7 +104,7 @@ def _task(chosen: argparse.Namespace) -> None:
         rows=rows,
         seed=chosen.seed,
         held_out=chosen.held_out_task,
-        settings=_settings(chosen),
+        settings=real_settings(chosen),
     )
 
 
@@ -167,7 +115,7 @@ def _datasets(chosen: argparse.Namespace) -> None:
     groups = {"held_in": chosen.held_in, "held_out": chosen.held_out}
     if not any(groups.values()):
         groups = groups_of_the_study()
-    for line in dataset_table(groups, chosen.source, chosen.folder, _settings(chosen)):
+    for line in dataset_table(groups, chosen.source, chosen.folder, real_settings(chosen)):
         print(line, flush=True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mergescale.cli.arguments import positive
+from mergescale.cli.real_rows import add_real_rows, real_settings
 from mergescale.cli.scoring import add_tasks, open_bench
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         evaluate, tasks_help="names of tasks, with --source; or the folder of a study's tasks"
     )
     evaluate.add_argument("--source", help="where the tasks that --tasks names come from")
-    evaluate.add_argument(
-        "--folder", type=Path, help="rows of local tasks, where --source needs it"
-    )
+    add_real_rows(evaluate)
     evaluate.add_argument("--rows", type=positive, dest="test_rows", help="same as --test-rows")
     evaluate.add_argument(
         "--seed", type=int, default=0, help="of the choice of templates (default: 0)"
@@ -108,6 +107,7 @@ def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
         folder=chosen.folder,
         rows=chosen.test_rows,
         seed=chosen.seed,
+        settings=real_settings(chosen),
     )
     chosen.tasks = folder
     chosen.held_out = [(name, (name,)) for name in names]

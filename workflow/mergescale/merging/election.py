@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEAN, SUM = "mean", "sum"
+_CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
 
 
 def elected(
@@ -40,7 +41,10 @@ def elected(
             count.add_(agreeing.gt_(0), alpha=weight)
     total.mul_(sign)
     if count is not None:
-        # Nothing to divide where nobody agrees.
         least = min(weights)
-        total.div_(count.clamp_(min=least) if least > 0 else count.add_(count.eq(0)))
+        if least > 0:
+            count.clamp_(min=least)  # nothing to divide where nobody agrees
+        else:
+            count[count.abs() < _CANCELLED] = 1  # nor where weights of both signs cancel
+        total.div_(count)
     return total

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mergescale.provenance.atomic import write_json
 from mergescale.tasks.files import write_examples
@@ -11,11 +12,19 @@ from mergescale.tasks.sources import task_of
 
 
 def make_test_tasks(
-    out: Path, names: Sequence[str], *, source: str, folder: Path | None, rows: int, seed: int
+    out: Path,
+    names: Sequence[str],
+    *,
+    source: str,
+    folder: Path | None,
+    rows: int,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `test.parquet` and `task.json` of each task into a folder of its name under `out`.
 
     Rows are those of the split `test`, or of `validation` where a dataset publishes no test labels.
+    settings: further ones of real datasets, as in `tasks.sources.task_of`.
 
     Raises:
         ValueError: no task is named; the source has no such task, or the task no rows to score.
@@ -23,7 +32,7 @@ def make_test_tasks(
     if not names:
         raise ValueError("nothing to evaluate: --tasks names no task of the source")
     # All names are looked up first: rows may take long to read.
-    for task in [task_of(source, name, folder) for name in names]:
+    for task in [task_of(source, name, folder, **(settings or {})) for name in names]:
         for split in ("test", "validation"):
             if examples := task.examples(split, rows, seed):
                 break

@@ -146,7 +146,12 @@ class OutputFolder:
             (self.partial / name).unlink(missing_ok=True)
         for path in (*self.partial.iterdir(), self.partial):
             sync(path)
-        os.replace(self.partial, self.folder)  # on top of an empty folder too
+        try:
+            os.replace(self.partial, self.folder)  # on top of an empty folder too
+        except OSError as error:
+            raise OSError(
+                f"{self.folder} appeared while it was made: remove it and merge again ({error})"
+            ) from None
         sync(self.folder.parent)
         self.close()
 

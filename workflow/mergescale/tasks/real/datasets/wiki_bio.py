@@ -46,7 +46,7 @@ DATASET = Dataset(
     title="WikiBio",
     describe="A table of facts about a person: the first lines of the person's biography.",
     kind="generate",
-    metric="rouge_l",
+    metric="bleu",
     hub=Hub(
         "michaelauli/wiki_bio",
         splits={"train": ("train",), "validation": ("val",), "test": ("test",)},
