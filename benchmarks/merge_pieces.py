@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 import torch
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import memory, stream, stream_statistics
+from mergescale.merging.streaming import memory, pieces, stream, stream_statistics
 from mergescale.merging.streaming.source import Source
 
 folder, method, blocks, threads, keep = sys.argv[1:]
@@ -29,8 +29,8 @@ folder, blocks, threads = Path(folder), int(blocks), int(threads)
 torch.set_num_threads(1)
 if keep == "kept":
     memory.keep_freed_memory()
-stream.MOST_BLOCKS = {"cpu": blocks}
-every, span = stream.pieces, 16 * stream.BLOCK
+pieces.WORKING_BYTES = {"cpu": blocks * pieces.BLOCK * pieces.element_bytes(8)}
+every, span = pieces.pieces, 16 * pieces.BLOCK
 
 def some(*arguments):
     return [p for p in every(*arguments) if p.start // span % 8 == 0]

@@ -14,10 +14,10 @@ from mergescale.merging.apply import merge as merged_in_memory
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.streaming import stream
+from mergescale.merging.streaming import pieces as streaming_pieces
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.pieces import BLOCK
-from mergescale.merging.streaming.stream import Merge, element_bytes, piece_elements
+from mergescale.merging.streaming.pieces import BLOCK, element_bytes, piece_elements
+from mergescale.merging.streaming.stream import Merge
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
@@ -102,7 +102,9 @@ def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, n
 @pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 3)])
 def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
     experts = {name: path for name, path in folders.items() if name != "base"}
-    monkeypatch.setattr(stream, "MOST_BLOCKS", {"cpu": blocks})
+    working = blocks * BLOCK * element_bytes(len(experts))
+    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    assert piece_elements(len(experts), threads) == blocks * BLOCK
     merges = [wanted(tmp_path, name) for name in METHODS]
     merge_models(folders["base"], experts, merges, threads=threads)
     for name in METHODS:
@@ -217,9 +219,10 @@ def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
 
 def test_memory_decides_the_size_of_pieces():
     each = BLOCK * element_bytes(3)
-    assert piece_elements(3, 2, 2 * each, most=4) == BLOCK
-    assert piece_elements(3, 2, 4 * each, most=4) == 2 * BLOCK
-    assert piece_elements(3, 1, 10**12, most=4) == piece_elements(3, 1, None, most=4) == 4 * BLOCK
+    assert piece_elements(3, 2, 2 * each) == BLOCK
+    assert piece_elements(3, 2, 4 * each) == 2 * BLOCK
+    assert piece_elements(3, 1, 10**12) == piece_elements(3, 1) < piece_elements(2, 1)
+    assert piece_elements(1000, 1) == BLOCK
     with pytest.raises(
         ValueError, match=f"too few to merge 3 experts with 2 threads: {2 * each:,}"
     ):

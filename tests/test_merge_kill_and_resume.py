@@ -20,10 +20,10 @@ KILLS = 10
 SLOW = """
 import sys, time
 from mergescale.cli.main import main
-from mergescale.merging.streaming import journal, stream
+from mergescale.merging.streaming import journal, pieces
 from mergescale.merging.streaming.output_folder import OutputFolder
 journal._SECONDS_BETWEEN_MARKS = 0
-stream.MOST_BLOCKS = {"cpu": 1}
+pieces.WORKING_BYTES = {"cpu": 0}
 write = OutputFolder.write
 def slow(self, *arguments, **more):
     time.sleep(0.01)

@@ -11,6 +11,10 @@ from typing import TypeVar
 from mergescale.merging.streaming.source import Source
 
 BLOCK = 1 << 16  # elements; pieces begin at multiples of it
+# Of one thread's pieces and temporaries together, by device; so that memory does not grow with the
+# number of experts, pieces become smaller. On a CPU, the arrays of larger pieces leave its cache;
+# with smaller ones, threads wait for each other (for the interpreter) more than they compute.
+WORKING_BYTES = {"cpu": 37_000_000, "cuda": 600_000_000}
 Result = TypeVar("Result")
 
 
@@ -24,6 +28,33 @@ class Piece:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+def element_bytes(experts: int) -> int:
+    """Bytes of working memory for each element of a piece: what one thread holds at most."""
+    raw, fp32 = 8, 4
+    return raw + fp32 * (1 + experts) + fp32 * (2 * experts + 8)
+
+
+def piece_elements(
+    experts: int, threads: int, memory: int | None = None, device: str = "cpu"
+) -> int:
+    """Elements of a piece such that all threads together stay within `memory` bytes.
+
+    memory: None for as much as the fastest pieces take.
+    Raises ValueError where not even the smallest piece fits.
+    """
+    least = BLOCK * element_bytes(experts)
+    each = max(least, WORKING_BYTES[device.partition(":")[0]])
+    if memory is not None:
+        each = min(each, memory // threads)
+    if each < least:
+        raise ValueError(
+            f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
+            f"threads: {threads * least:,} are needed; give more by --memory-limit, or take fewer "
+            "by --threads"
+        )
+    return each // least * BLOCK
 
 
 def pieces(source: Source, elements: int, names: Iterable[str] | None = None) -> list[Piece]:

@@ -19,17 +19,13 @@ from mergescale.merging.method import Method
 from mergescale.merging.statistics import Sum, Threshold
 from mergescale.merging.streaming.journal import Journal, Tally
 from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
+from mergescale.merging.streaming.pieces import Piece, in_order, piece_elements, pieces
 from mergescale.merging.streaming.reader import Reader
 from mergescale.merging.streaming.source import Source, check_alike
 from mergescale.merging.streaming.stream_statistics import Found, find
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Blocks in a piece, by device. On a CPU, temporaries of larger pieces leave its cache; with smaller
-# ones, threads wait for each other (for the interpreter) more than they compute.
-MOST_BLOCKS = {"cpu": 4, "cuda": 64}
 
 
 def _dtype(name: str) -> Any:
@@ -86,29 +82,6 @@ class Merge:
         )
 
 
-def element_bytes(experts: int) -> int:
-    """Bytes of working memory for each element of a piece: what one thread holds at most."""
-    raw, fp32 = 8, 4
-    return raw + fp32 * (1 + experts) + fp32 * (2 * experts + 8)
-
-
-def piece_elements(experts: int, threads: int, memory: int | None, most: int = 1) -> int:
-    """Elements of a piece such that all threads together stay within `memory` bytes.
-
-    memory: None for as much as the fastest pieces take. most: blocks in a piece.
-    Raises ValueError where not even the smallest piece fits.
-    """
-    if memory is None:
-        return most * BLOCK
-    blocks = min(most, memory // threads // element_bytes(experts) // BLOCK)
-    if not blocks:
-        raise ValueError(
-            f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
-            f"threads: {threads * BLOCK * element_bytes(experts):,} are needed"
-        )
-    return blocks * BLOCK
-
-
 class Engine:
     """Merges experts over a base, all outputs in one pass.
 
@@ -132,8 +105,7 @@ class Engine:
         for expert in self.experts:
             check_alike(expert, base)
         self.threads, self.device = threads, device
-        most = MOST_BLOCKS[device.partition(":")[0]]
-        self.elements = piece_elements(len(experts), threads, memory, most)
+        self.elements = piece_elements(len(experts), threads, memory, device)
         self.reader = Reader(base, self.experts, self.elements, device)
 
     def statistics(self, merges: Sequence[Merge], kept: Path | None, progress: Any) -> Found:

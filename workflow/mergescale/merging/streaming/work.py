@@ -11,10 +11,11 @@ from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import Threshold
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
 from mergescale.merging.streaming.output_folder import FORMAT_NAMES
+from mergescale.merging.streaming.pieces import element_bytes, piece_elements
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import Merge, element_bytes, piece_elements
+from mergescale.merging.streaming.stream import Merge
 
 
 @dataclass(frozen=True)
