@@ -17,6 +17,8 @@ rule task:
         "benchmarks/task/{study}/{task}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("task"),
     params:
         code=tasks_digest("tasks"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -39,6 +41,8 @@ rule task_table:
         "logs/task_table/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("task_table"),
     params:
         code=tasks_digest("tasks"),
         categories=category_arguments(HELD_IN),
@@ -92,6 +96,8 @@ rule mixture:
         "benchmarks/mixture/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("mixture"),
     params:
         code=tasks_digest("mixture"),
         settings=mixture_settings(),
@@ -109,6 +115,8 @@ rule corpus:
         "benchmarks/corpus/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("corpus"),
     params:
         code=code_digest("micro_tasks"),
         settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),
