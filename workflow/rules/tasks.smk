@@ -1,5 +1,17 @@
 """What is asked of the models, and what bases learn from."""
 
+# What comes from the hub is fetched where Snakemake runs: compute nodes often have no network.
+if config["tasks"]["source"] == "hub":
+
+    localrules:
+        task,
+
+
+if config["mixture"]["source"] == "hub":
+
+    localrules:
+        mixture,
+
 
 rule task:
     """Write the train, validation and test rows of {wildcards.task}."""
