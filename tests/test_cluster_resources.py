@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny_study
-from conftest import ROOT
+from conftest import ROOT, snakemake, succeeded
 
 from mergescale import config as study_config
 from mergescale.cluster import page, plan, resources
@@ -162,6 +162,25 @@ def test_formulas_import_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "light", run.stderr
+
+
+SNAKEFILE = """
+rule all:
+    input: expand("{name}.done", name=["a", "b"])
+rule job:
+    output: "{name}.done"
+    params: other=lambda w: "b" if w.name == "a" else "a"
+    resources: mem_mb=873400, disk_mb=10**6, runtime=2880, gpu=16, nodes=2
+    shell:
+        "touch {wildcards.name}.begun; for second in $(seq 60); do"
+        " [ -e {params.other}.begun ] && touch {output} && exit; sleep 1; done; exit 1"
+"""
+
+
+def test_local_runs_take_no_notice_of_what_jobs_ask_for(tmp_path):
+    """Each job waits for the other one: both must run at once."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    succeeded(snakemake(tmp_path, "--cores", "2", "--scheduler", "greedy"))
 
 
 # The calls that SLURM gets.
