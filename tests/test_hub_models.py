@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 import tiny_study
@@ -72,6 +74,33 @@ def test_a_model_is_fetched_with_a_record_of_its_commit(model, served, tmp_path)
         "commit": COMMIT,
         "weights": {"model.safetensors": size},
     }
+
+
+def test_of_a_repository_weights_configuration_and_tokenizer_are_asked_for(tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    repository = [
+        *("config.json", "generation_config.json", "tokenizer.json", "merges.txt"),
+        *("model-00001-of-00002.safetensors", "model.safetensors.index.json"),
+        *("README.md", "LICENSE", "pytorch_model.bin", "consolidated.safetensors", "modeling.py"),
+        *("original/model.safetensors", "onnx/config.json"),
+    ]
+    chosen = []
+
+    def snapshot_download(repo, *, revision, local_dir, allow_patterns, ignore_patterns):
+        patterns = {"allow_patterns": allow_patterns, "ignore_patterns": ignore_patterns}
+        chosen.extend([revision, *filter_repo_objects(repository, **patterns)])
+
+    info = SimpleNamespace(sha=COMMIT)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *given, **options: info)
+    signature = inspect.signature(huggingface_hub.snapshot_download)
+    assert inspect.signature(snapshot_download).parameters.keys() - {"repo"} < set(
+        signature.parameters
+    )
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert hub.download("lab/model", "main", tmp_path) == COMMIT
+    assert chosen == [COMMIT, *repository[:6]], "the files of the commit, whatever the branch does"
 
 
 def test_a_stopped_download_goes_on(served, tmp_path, monkeypatch, capsys):

@@ -219,10 +219,7 @@ def pretraining(wildcards):
 
 
 def asked_for(rule):
-    """What a rule asks a cluster for, by model size, count and attempt; for its `resources:`.
-
-    Local runs ask for nothing: without `--resources` none of these is a limit.
-    """
+    """What the jobs of a rule ask a cluster for; a local run takes no notice."""
 
     def entry(name):
         def amount(wildcards, attempt):
