@@ -41,8 +41,20 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+# Seconds each, or in need of a network: on a cluster they run where Snakemake runs.
 localrules:
     all,
+    draws,
+    figures,
+    performance,
+    report,
+    scores,
+    study_record,
+    tables,
+    task,
+    task_table,
+    timing,
+    tokenizer,
 
 
 rule all:

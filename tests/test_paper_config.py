@@ -92,18 +92,20 @@ def test_resources_are_those_of_the_formulas(dry_run):
     assert gpus == {"1.5B": 1, "7B": 2, "32B": 8, "72B": 16}
 
 
-def test_what_needs_a_network_stays_with_snakemake(tmp_path):
-    """Compute nodes may have none; a study that fetches nothing submits these jobs."""
+def test_what_needs_a_network_or_takes_seconds_is_not_submitted(tmp_path):
+    """And the plan counts it so."""
     folder = project_copy(tmp_path / "project")
     with open(folder / "Snakefile", "a", encoding="utf-8") as snakefile:
         snakefile.write("\nprint('local:', *sorted(workflow._localrules))\n")
-
-    def local(study, *arguments):
-        output = succeeded(snakemake(folder, "-n", f"results/{study}/draws.csv", *arguments))
-        return set(re.search(r"^local: (.*)$", output, flags=re.M)[1].split())
-
-    assert {"hub_model", "task", "mixture"} <= local("paper", *PAPER)
-    assert not {"task", "mixture"} & local("default")
+    for study, files in (("default", []), ("paper", ["config/paper.yaml"])):
+        configuration = ["--configfile", *files] if files else []
+        target = f"results/{study}/draws.csv"
+        output = succeeded(snakemake(folder, "-n", target, *configuration))
+        local = set(re.search(r"^local: (.*)$", output, flags=re.M)[1].split()) - {"all"}
+        config = study_config.load(*(ROOT / f for f in ("config/config.yaml", *files)))
+        planned = {group.rule for group in plan.jobs(config) if group.local}
+        assert planned == local & {group.rule for group in plan.jobs(config)}
+    assert {"hub_model", "task", "mixture"} <= local
 
 
 def test_settings_are_the_papers(config):

@@ -1,12 +1,6 @@
 """What is asked of the models, and what bases learn from."""
 
-# What comes from the hub is fetched where Snakemake runs: compute nodes often have no network.
-if config["tasks"]["source"] == "hub":
-
-    localrules:
-        task,
-
-
+# It is fetched where Snakemake runs: compute nodes often have no network.
 if config["mixture"]["source"] == "hub":
 
     localrules:

@@ -54,10 +54,10 @@ def requests(config: dict) -> str:
 def calls(config: dict) -> str:
     """The sbatch call of one job of each kind, of the largest size."""
     size, threads = study.sizes(config)[-1], config["compute"]["threads"]
-    rules = [("task_table", None), *KINDS]
+    rules = [("corpus", None), *KINDS]
     lines = []
     for rule, count in rules:
-        light = rule == "task_table"
+        light = rule == "corpus"
         asked = cluster.asked(config, rule, None if light else size, count)
         lines.append(f"# {rule}{'' if light else f' {size}'}{f' n{count}' if count else ''}")
         lines.append(sbatch(asked, 1 if light else threads))

@@ -14,9 +14,6 @@ SNAKEMAKE = 5.5
 # Seconds of a stage until its imports are done. Measured: 132 s in the 39 timed jobs of a smoke
 # study (results/smoke/timing.csv, two cores). Assumption: no more on a shared file system.
 IMPORTS = 3.4
-# Rules that stay with the main process where their source is the hub: compute nodes often have no
-# network.
-FETCHING = {"hub_model": None, "task": "tasks", "mixture": "mixture"}
 # One job each, whatever the study.
 SINGLE = (
     "task_table",
@@ -30,6 +27,8 @@ SINGLE = (
     "timing",
     "report",
 )
+# Not submitted: they take seconds, or need a network, as `mixture` does where it is from the hub.
+LOCAL = {*SINGLE, "task", "tokenizer", "hub_model"} - {"mixture"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ def jobs(config: dict) -> list[Jobs]:
 def _jobs(
     config: dict, rule: str, number: int, size: str | None = None, count: int | None = None
 ) -> Jobs:
-    source = FETCHING.get(rule)
-    local = rule == "hub_model" or (source is not None and config[source]["source"] == "hub")
+    local = rule in LOCAL or (rule == "mixture" and config["mixture"]["source"] == "hub")
     return Jobs(rule, number, cluster.need(config, rule, size, count), size, count, local)
 
 

@@ -4,6 +4,9 @@ Every constant says where it is from: *measured* in this project, a *datasheet* 
 *assumption*. Small models are trained and scored on CPUs, large ones on GPUs; where large ones need
 what the stages cannot do yet (weights sharded over GPUs, bf16 autocast, recomputed activations,
 sweeps streamed from disk), the formula says so, and docs/paper_scale.md lists it.
+
+`machine.py` turns such a need into a request, `study.py` applies the formulas to a configuration,
+`plan.py` sums a whole study up. Nothing heavy is imported: the Snakefile asks for every job.
 """
 
 from __future__ import annotations
