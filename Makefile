@@ -67,8 +67,9 @@ notebook: $(development)  ## run the notebooks on the study's results, into resu
 	mkdir -p results/notebooks
 	jupyter execute --output=$(CURDIR)/results/notebooks/{notebook_name} notebooks/*.ipynb
 
-reference: $(runtime)  ## the schema's defaults and config/README.md, from config/config.yaml and the schema
+reference: $(runtime)  ## what is generated: the schema's defaults, config/README.md, tables of docs/paper_scale.md
 	PYTHONPATH=workflow python -m mergescale.config.reference
+	PYTHONPATH=workflow python -m mergescale.cluster.page
 
 clean:  ## remove the results of one study: make clean STUDY=smoke
 	@[[ "$(STUDY)" =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$$ ]] || \

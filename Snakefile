@@ -18,6 +18,8 @@ The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; results/RE
   results/{study}/scores.csv, tasks.csv, study.json, timing.csv               the study at a glance
   results/{study}/normalised.csv, performance.csv                             merges as shares
   results/{study}/tables/, figures/, report.html                              what the paper shows
+
+A size from the Hugging Face hub is fetched into results/{study}/hub/{size}/ first.
 """
 
 from snakemake.utils import min_version
@@ -39,8 +41,20 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+# Seconds each, or in need of a network: on a cluster they run where Snakemake runs.
 localrules:
     all,
+    draws,
+    figures,
+    performance,
+    report,
+    scores,
+    study_record,
+    tables,
+    task,
+    task_table,
+    timing,
+    tokenizer,
 
 
 rule all:

@@ -178,6 +178,30 @@ BAD = {
         "models: {sizes: {real: {checkpoint: nowhere}}}",
         ['models.sizes.real.checkpoint is "nowhere"', "config.json"],
     ),
+    "checkpoint and hub": (
+        "models: {sizes: {real: {checkpoint: here, hub: a/b}}}",
+        ["models.sizes.real has a checkpoint and hub", "either"],
+    ),
+    "hub that is no repository": (
+        "models: {sizes: {real: {hub: qwen, revision: abc, parameters: 1e9}}}",
+        ['models.sizes.real.hub is "qwen"', "owner/name"],
+    ),
+    "hub without a commit": (
+        "models: {sizes: {real: {hub: a/b, parameters: 1e9}}}",
+        ["models.sizes.real.revision is not given", "the commit of a/b"],
+    ),
+    "hub without its number of parameters": (
+        "models: {sizes: {real: {hub: a/b, revision: abc}}}",
+        ["models.sizes.real.parameters is not given", "the number of parameters of a/b"],
+    ),
+    "parameters of a model from scratch": (
+        "models: {sizes: {40k: {parameters: 4e4}}}",
+        ["models.sizes.40k.parameters is given for a model from scratch", "remove it"],
+    ),
+    "revision without a hub": (
+        "models: {sizes: {40k: {revision: abc}}}",
+        ["models.sizes.40k.revision is given without hub"],
+    ),
     "real rows without a folder": (
         "tasks: {source: folder}",
         ["tasks.folder is not given", "tasks.source is folder"],

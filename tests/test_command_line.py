@@ -18,7 +18,7 @@ from mergescale.models.folders import load, save
 from mergescale.tasks.files import write_documents, write_examples
 
 STAGES = (
-    "task task-table datasets mixture corpus draws tokenizer adopt pretrain finetune "
+    "task task-table datasets mixture corpus draws tokenizer adopt fetch-model pretrain finetune "
     "reference-scores merge-scores merged-model evaluate collect"
 ).split()
 TRAINING = "--max-length 32 --steps 3 --batch-size 4 --learning-rate 0.01 --device cpu".split()

@@ -13,6 +13,8 @@ rule performance:
         "logs/performance/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("performance"),
     params:
         code=code_digest("analysis"),
     shell:
@@ -42,6 +44,8 @@ rule tables:
         "logs/tables/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("tables"),
     params:
         code=code_digest("tables"),
         script=f"{SCRIPTS}/tables.py",

@@ -11,6 +11,8 @@ rule tokenizer:
         "benchmarks/tokenizer/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("tokenizer"),
     params:
         code=code_digest("micro_tasks"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -18,10 +20,32 @@ rule tokenizer:
         "python -m mergescale tokenizer --out {params.folder} 2> {log}"
 
 
+# Compute nodes often have no network: it runs where Snakemake does.
+localrules:
+    hub_model,
+
+
+rule hub_model:
+    """Fetch {wildcards.size} from the Hugging Face hub; a stopped download goes on."""
+    output:
+        "results/{study}/hub/{size}/hub.json",
+    log:
+        "logs/hub_model/{study}/{size}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked_for("hub_model"),
+    params:
+        model=lambda w: hub_arguments(w.size),
+        folder=lambda w, output: Path(output[0]).parent,
+    shell:
+        "python -m mergescale fetch-model {params.model} --out {params.folder} 2> {log}"
+
+
 rule pretrained_base:
     """Pre-train {wildcards.size} from scratch, or adopt its checkpoint."""
     input:
-        from_scratch,
+        origin,
     output:
         files_of("results/{study}/models/{size}/pt"),
     log:
@@ -31,6 +55,8 @@ rule pretrained_base:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("pretrained_base"),
     params:
         code=code_digest("training"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -54,6 +80,8 @@ rule instruction_tuned_base:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("instruction_tuned_base"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = str(Path(workflow.basedir) / "workflow")
@@ -10,6 +11,7 @@ sys.path.insert(0, LIBRARY)
 
 from mergescale import config as study
 from mergescale import terminal
+from mergescale.cluster import study as cluster
 from mergescale.jobs import let_jobs_find
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.scheduling import without_start_limit
@@ -183,25 +185,58 @@ def training_arguments(stage):
     return arguments
 
 
-def from_scratch(wildcards):
-    """What pre-training reads; nothing where the size is a checkpoint."""
-    if study.is_checkpoint(config, wildcards.size):
-        return []
+def origin(wildcards):
+    """What a pre-trained base is made from: nothing of ours where the size is a local checkpoint."""
     folder = f"results/{STUDY}"
-    return [f"{folder}/tokenizer/tokenizer.json", f"{folder}/corpus.parquet"]
+    match study.origin(config, wildcards.size):
+        case "hub":
+            return [f"{folder}/hub/{wildcards.size}/hub.json"]
+        case "scratch":
+            return [f"{folder}/tokenizer/tokenizer.json", f"{folder}/corpus.parquet"]
+    return []
+
+
+def hub_arguments(size):
+    """Which model of the hub a size is."""
+    settings = config["models"]["sizes"][size]
+    return flags({"repo": settings["hub"], "revision": settings["revision"]})
 
 
 def pretraining(wildcards):
-    """The command that makes a pre-trained base: training from scratch, or adopting a checkpoint."""
+    """The command that makes a pre-trained base: training from scratch, or adopting a model."""
     size = config["models"]["sizes"][wildcards.size]
-    if study.is_checkpoint(config, wildcards.size):
-        return f"adopt --checkpoint {shlex.quote(size['checkpoint'])}"
     folder = f"results/{STUDY}"
+    match study.origin(config, wildcards.size):
+        case "hub":
+            return f"adopt --checkpoint {folder}/hub/{wildcards.size}"
+        case "checkpoint":
+            return f"adopt --checkpoint {shlex.quote(size['checkpoint'])}"
     return (
         f"pretrain --tokenizer {folder}/tokenizer --corpus {folder}/corpus.parquet"
         f" --architecture {as_json(size)} {training_arguments('pretrain')(wildcards)}"
         f" --state {folder}/.state/{wildcards.size}/pt --label 'pretrain {wildcards.size}'"
     )
+
+
+def asked_for(rule):
+    """What the jobs of a rule ask a cluster for; a local run takes no notice."""
+
+    def entry(name):
+        def amount(wildcards, attempt):
+            size = getattr(wildcards, "size", None)
+            draw = getattr(wildcards, "draw", None)
+            count = int(draw.removeprefix("n").split("-s")[0]) if draw else None
+            return resources(rule, size, count, attempt)[name]
+
+        return amount
+
+    return {name: entry(name) for name in ("mem_mb", "disk_mb", "runtime", "gpu", "nodes")}
+
+
+@cache
+def resources(rule, size, count, attempt):
+    """The same for all jobs of a rule with one size and count."""
+    return cluster.asked(config, rule, size, count, attempt)
 
 
 def train_files(categories):

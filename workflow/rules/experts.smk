@@ -15,6 +15,8 @@ rule expert:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("expert"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,
@@ -42,6 +44,8 @@ rule multitask:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("multitask"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,

@@ -25,6 +25,8 @@ rule figures:
         "benchmarks/figures/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("figures"),
     params:
         code=code_digest("figures"),
         script=f"{SCRIPTS}/figure.py",

@@ -9,6 +9,8 @@ rule draws:
         "logs/draws/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("draws"),
     params:
         code=code_digest("draws"),
         settings=flags({**config["draws"], "categories": list(HELD_IN)}),
@@ -38,6 +40,8 @@ rule merge_scores:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("merge_scores"),
     params:
         code=[code_digest("evaluation", "scoring", "sweep"), *map(method_digest, METHODS)],
         base=lambda w, input: Path(input.base).parent,
@@ -78,6 +82,8 @@ rule merged_model:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("merged_model"),
     params:
         code=lambda w: [code_digest("streaming"), method_digest(w.method)],
         base=lambda w, input: Path(input.base).parent,

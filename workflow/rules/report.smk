@@ -11,6 +11,8 @@ rule study_record:
         "logs/study_record/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("study_record"),
     params:
         about=as_json(
             {
@@ -46,6 +48,8 @@ rule timing:
         "logs/timing/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("timing"),
     shell:
         "python -m mergescale timing-table --study {wildcards.study} --out {output} 2> {log}"
 
@@ -69,6 +73,8 @@ rule report:
         "logs/report/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("report"),
     params:
         code=code_digest("report"),
         script=f"{SCRIPTS}/report.py",

@@ -24,6 +24,8 @@ rule reference_scores:
     conda:
         ENVIRONMENT
     threads: config["compute"]["threads"]
+    resources:
+        **asked_for("reference_scores"),
     params:
         code=code_digest("evaluation", "scoring"),
         models=lambda w: f"results/{w.study}/models/{w.size}/{w.base}",
@@ -62,6 +64,8 @@ rule scores:
         "logs/scores/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("scores"),
     params:
         code=code_digest("collecting"),
     shell:

@@ -1,5 +1,11 @@
 """What is asked of the models, and what bases learn from."""
 
+# It is fetched where Snakemake runs: compute nodes often have no network.
+if config["mixture"]["source"] == "hub":
+
+    localrules:
+        mixture,
+
 
 rule task:
     """Write the train, validation and test rows of {wildcards.task}."""
@@ -17,6 +23,8 @@ rule task:
         "benchmarks/task/{study}/{task}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("task"),
     params:
         code=tasks_digest("tasks"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -39,6 +47,8 @@ rule task_table:
         "logs/task_table/{study}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("task_table"),
     params:
         code=tasks_digest("tasks"),
         categories=category_arguments(HELD_IN),
@@ -92,6 +102,8 @@ rule mixture:
         "benchmarks/mixture/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("mixture"),
     params:
         code=tasks_digest("mixture"),
         settings=mixture_settings(),
@@ -109,6 +121,8 @@ rule corpus:
         "benchmarks/corpus/{study}.jsonl"
     conda:
         ENVIRONMENT
+    resources:
+        **asked_for("corpus"),
     params:
         code=code_digest("micro_tasks"),
         settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),

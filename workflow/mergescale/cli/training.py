@@ -24,6 +24,16 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     adopt.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     adopt.set_defaults(run=_adopt)
 
+    fetch = stages.add_parser(
+        "fetch-model",
+        parents=[common],
+        help="fetch a model's safetensors weights and tokenizer from the Hugging Face hub",
+    )
+    fetch.add_argument("--repo", required=True, metavar="OWNER/NAME")
+    fetch.add_argument("--revision", required=True, help="full hash of a commit")
+    fetch.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    fetch.set_defaults(run=_fetch)
+
     pretrain = stages.add_parser(
         "pretrain", parents=[common], help="make a model from scratch and train it on a corpus"
     )
@@ -76,6 +86,13 @@ def _adopt(chosen: argparse.Namespace) -> None:
 
     timing.started()
     adopt_checkpoint(chosen.out, checkpoint=chosen.checkpoint)
+
+
+def _fetch(chosen: argparse.Namespace) -> None:
+    from mergescale.models.hub import fetch
+
+    timing.started()
+    fetch(chosen.out, repo=chosen.repo, revision=chosen.revision)
 
 
 def _pretrain(chosen: argparse.Namespace) -> None:

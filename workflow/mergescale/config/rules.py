@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mergescale.config import study
-from mergescale.config.errors import ConfigError, choose, listed, shown
+from mergescale.config.errors import ConfigError, choose, shown
+from mergescale.config.ladder import check_sizes
 from mergescale.tasks.sources import tasks_of
-
-ARCHITECTURE = ("hidden_size", "layers", "heads", "intermediate_size")
 
 
 def without_removed_sizes(config: dict) -> dict:
@@ -104,38 +103,6 @@ def _check_folder(folder: str | None, key: str, source_key: str, source: str = "
         raise ConfigError(f"{key} is not given; it must be a folder when {source_key} is {source}")
     if not Path(folder).is_dir():
         raise ConfigError(f"{key} is {shown(folder)}; there is no such folder")
-
-
-def check_sizes(config: dict) -> None:
-    """A size has either a whole architecture that fits together or a checkpoint."""
-    for size, settings in config["models"]["sizes"].items():
-        key = f"models.sizes.{size}"
-        given = [name for name in ARCHITECTURE if name in settings]
-        if "checkpoint" in settings:
-            if given:
-                raise ConfigError(
-                    f"{key} has a checkpoint and {given[0]}; it must have either a checkpoint or "
-                    f"{listed(ARCHITECTURE)}"
-                )
-            if not (Path(settings["checkpoint"]) / "config.json").is_file():
-                raise ConfigError(
-                    f"{key}.checkpoint is {shown(settings['checkpoint'])}; it must be a Hugging "
-                    "Face model folder with a config.json"
-                )
-            continue
-        missing = [name for name in ARCHITECTURE if name not in settings]
-        if missing:
-            raise ConfigError(
-                f"{key} lacks {listed(missing)}; it must have {listed(ARCHITECTURE)}, or a "
-                "checkpoint"
-            )
-        width, heads = settings["hidden_size"], settings["heads"]
-        # Rotary position embeddings turn pairs of dimensions, so a head's width is even.
-        if width % (2 * heads):
-            raise ConfigError(
-                f"{key}.heads is {heads}; it must divide hidden_size {width} into heads of an even "
-                "width"
-            )
 
 
 def check_training(config: dict) -> None:

@@ -43,9 +43,10 @@ def sizes(config: dict) -> list[str]:
     return list(config["models"]["sizes"])
 
 
-def is_checkpoint(config: dict, size: str) -> bool:
-    """Whether a size is read from a checkpoint rather than built from scratch."""
-    return "checkpoint" in config["models"]["sizes"][size]
+def origin(config: dict, size: str) -> str:
+    """Where the pre-trained base of a size is from: `scratch`, `checkpoint` or `hub`."""
+    settings = config["models"]["sizes"][size]
+    return next((place for place in ("hub", "checkpoint") if place in settings), "scratch")
 
 
 def stage(config: dict, name: str, size: str) -> dict:

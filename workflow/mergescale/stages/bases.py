@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import torch
-
+from mergescale.models.adopted import fitting_parameters, place
 from mergescale.models.folders import initialise, load, load_tokenizer, parameter_count, save
+from mergescale.models.hub import RECORD
 from mergescale.models.tokenizer import Encoder, train_word_tokenizer
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, file_digest, record_digest
@@ -69,11 +70,26 @@ def pretrain(
 
 
 def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
-    """Use a model of a local folder as the pre-trained base, as it is."""
-    model, tokenizer = load(checkpoint)
+    """Use a model of a local folder as the pre-trained base, as it is.
+
+    Weights that fit the architecture keep their type and are never read into memory.
+    """
+    tokenizer = load_tokenizer(checkpoint)
+    fetched = (checkpoint / RECORD).is_file()
     record = {"stage": "checkpoint", "inputs": {"weights": _weights_digest(checkpoint)}}
-    save(out, model, tokenizer)
-    _write_record(out, record, model, loss=None)
+    if fetched:
+        hub = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
+        record["hub"] = {key: hub[key] for key in ("repo", "commit")}
+    parameters = fitting_parameters(checkpoint)
+    if parameters is None:
+        model, tokenizer = load(checkpoint)
+        save(out, model, tokenizer)
+        parameters = parameter_count(model)
+    else:
+        if not (checkpoint / "tokenizer.json").is_file():
+            tokenizer.save_pretrained(out)
+        place(checkpoint, out, link=fetched)
+    _write_record(out, record, parameters, loss=None)
 
 
 def finetune(
@@ -123,11 +139,11 @@ def _train_and_save(out, model, tokenizer, stream, settings, record, state, labe
             device=device,
         )
     save(out, model, tokenizer)
-    _write_record(out, record, model, loss)
+    _write_record(out, record, parameter_count(model), loss)
     forget(state)
 
 
-def _write_record(out: Path, record: dict, model: torch.nn.Module, loss: float | None) -> None:
+def _write_record(out: Path, record: dict, parameters: int, loss: float | None) -> None:
     """training.json: how the model came to be, and the digest of its weights."""
     write_json(
         out / "training.json",
@@ -135,7 +151,7 @@ def _write_record(out: Path, record: dict, model: torch.nn.Module, loss: float |
             **record,
             "code": code_digest("training"),
             "versions": versions(),
-            "parameters": parameter_count(model),
+            "parameters": parameters,
             "final_loss": None if loss is None else round(loss, 6),
             "weights": _weights_digest(out),
         },

@@ -26,7 +26,14 @@ def write_study_record(out: Path, *, about: dict, models: Path) -> None:
             "provenance": {
                 "code": {
                     stage: code_digest(stage)
-                    for stage in ("tasks", "training", "evaluation", "merging", "analysis")
+                    for stage in (
+                        "micro_tasks",
+                        "real_tasks",
+                        "training",
+                        "evaluation",
+                        "merging",
+                        "analysis",
+                    )
                 },
                 "versions": versions(),
             },

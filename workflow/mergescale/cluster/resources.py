@@ -1,0 +1,205 @@
+"""What each kind of job needs, from the model's size and the configuration's settings.
+
+Every constant says where it is from: *measured* in this project, a *datasheet* or paper, or an
+*assumption*. Small models are trained and scored on CPUs, large ones on GPUs; where large ones need
+what the stages cannot do yet (weights sharded over GPUs, bf16 autocast, recomputed activations,
+sweeps streamed from disk), the formula says so, and docs/paper_scale.md lists it.
+
+`machine.py` turns such a need into a request, `study.py` applies the formulas to a configuration,
+`plan.py` sums a whole study up. Nothing heavy is imported: the Snakefile asks for every job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mergescale.cluster.machine import GB, Machine, Need
+
+# Measured: training and scoring jobs of the smoke study peak at 350-610 MB (their `max_rss` under
+# benchmarks/), and SLURM counts the two Snakemakes around a job, 105 + 100 MB.
+PROCESS = 1.0 * GB
+# Measured: preparing, tables and figures take 110-250 MB beside the same two Snakemakes.
+LIGHT = 1.0 * GB
+# Assumption: the rows of a real dataset or mixture in memory; the largest has 2 million rows.
+ROWS = 16.0 * GB
+# Measured: 2 to 6 s each in the smoke study. Assumption: half an hour for real rows.
+LIGHT_SECONDS, ROWS_SECONDS = 5.0, 1800.0
+
+# Assumption: below this CPUs are fast enough, and start sooner than a GPU is free.
+GPU_FROM = 50e6  # parameters
+
+FP32, BF16 = 4, 2  # bytes
+# By the loop's own choice: fp32 weights and gradients, an update of the same size; Adafactor's
+# second moments are factored and count for nothing; reading the weights holds one copy more.
+TRAINING_CPU = 4 * FP32
+# On a GPU, per parameter and over all GPUs: fp32 weights and gradients, and autocast's bf16 copy.
+TRAINING_GPU = 2 * FP32 + BF16
+# Bytes of activations per token, layer and unit of width in 16 bits, without attention maps:
+# Korthikanti et al. 2022 (arXiv 2205.05198), equation 1. Recomputed, a layer keeps its input only.
+ACTIVATIONS = 34
+RECOMPUTED = 2
+LOGITS = 2 * FP32  # per token of the answer and word: logits and their gradient
+
+# FLOPs per parameter and token: 2 forward, 4 backward (Kaplan et al. 2020, arXiv 2001.08361), and
+# another forward pass where activations are recomputed.
+FORWARD, TRAINED, TRAINED_RECOMPUTED = 2, 6, 8
+# Measured: 38,000 to 1,900,000 parameters train at 50,000 to 5,000 tokens/s on one core.
+CPU_FLOPS = 1e10
+# Assumptions: share of a GPU's peak that is reached in training and in scoring.
+TRAINING_SHARE, SCORING_SHARE = 0.35, 0.25
+# Assumption: how full rows are, on average, of the longest length.
+FILL = 0.25
+# Assumptions: half of the rows ask for generated text, and a generated token costs as much as eight
+# read ones, since generating is bound by memory.
+GENERATED, GENERATED_COST = 0.5, 8
+# Assumptions: bytes/s of a shared file system for one job, and of a download.
+READING, FETCHING = 1.0 * GB, 0.1 * GB
+# Assumption: bytes/s of weights that merging in memory gets through, per thread.
+MERGING = 0.5 * GB
+# What merging in memory holds in fp32 beside base and task vectors: the model that is scored, and
+# one merged task vector for each density of a method.
+MERGED_COPIES = 3
+# Streamed, only the base, the model and one merged task vector (assumption: not built yet).
+STREAMED_COPIES = 3
+# Measured: merges of any size stream through 500 MB (docs/merging.md); python and torch within.
+STREAMING = 1.5 * GB
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's size: parameters, transformer layers, width of the residual stream, words."""
+
+    parameters: float
+    layers: float
+    width: float
+    words: int
+
+    @classmethod
+    def of(cls, parameters: float, words: int = 150_000) -> Model:
+        """The usual shape of a model of so many parameters: 100 units of width for each layer.
+
+        Assumption, within 30 % for the models of config/paper.yaml. A layer has about 12 width^2
+        parameters.
+        """
+        width = (100 * parameters / 12) ** (1 / 3)
+        return cls(parameters, width / 100, width, words)
+
+    @property
+    def weights(self) -> float:
+        """Bytes of the weights on disk and in memory, fp32 as all stages hold and save them."""
+        return self.parameters * FP32
+
+
+def on_gpus(model: Model, machine: Machine) -> bool:
+    """Whether jobs with this model ask for GPUs."""
+    return model.parameters >= GPU_FROM and machine.device != "cpu"
+
+
+def preparing(rows_in_memory: bool = False) -> Need:
+    """Task files, mixture, corpus, tokenizer, tables and figures: one core, little memory."""
+    return Need(ROWS, ROWS_SECONDS) if rows_in_memory else Need(LIGHT, LIGHT_SECONDS)
+
+
+def fetching(model: Model) -> Need:
+    """A model from the hub, in bf16; memory does not grow with it."""
+    size = model.parameters * BF16
+    return Need(LIGHT, size / FETCHING, disk=size, resumes=True)
+
+
+def adopting(model: Model) -> Need:
+    """A checkpoint becomes the base: fitting weights are linked or joined, never held in memory.
+
+    Weights under other names are loaded once; then the second attempt has the memory.
+    """
+    size = model.parameters * BF16
+    return Need(PROCESS + min(size, 8 * GB), 3 * size / READING, disk=size)
+
+
+def training(
+    model: Model,
+    machine: Machine,
+    *,
+    steps: int,
+    batch_size: int,
+    length: int,
+    answer: int,
+    checkpoint_every: int,
+    fill: float = FILL,
+) -> Need:
+    """Pre-training, instruction tuning, an expert or a multitask model.
+
+    Args:
+        length: longest row in tokens; `answer`: of these, those with a loss.
+        fill: how full rows are on average.
+    """
+    size, tokens = model.weights, steps * batch_size * length * fill
+    units = model.layers * model.width
+    common = {
+        "reading": size / READING,
+        "disk": size,
+        "state": size if checkpoint_every else 0.0,
+        "resumes": bool(checkpoint_every),
+    }
+    saving = size / READING * (1 + (steps / checkpoint_every if checkpoint_every else 0))
+    if not on_gpus(model, machine):
+        row = length * units * ACTIVATIONS * 2 + answer * model.words * LOGITS
+        memory = PROCESS + model.parameters * TRAINING_CPU + batch_size * row
+        seconds = tokens * model.parameters * TRAINED / (CPU_FLOPS * machine.threads)
+        return Need(memory, seconds + saving, **common)
+    # One row at a time on each GPU; more rows of a step accumulate.
+    row = length * (units * RECOMPUTED + model.width * ACTIVATIONS) + answer * model.words * LOGITS
+    gpus = machine.gpus_for(model.parameters * TRAINING_GPU, row)
+    flops = tokens * model.parameters * TRAINED_RECOMPUTED
+    seconds = flops / (gpus * machine.gpu_flops * TRAINING_SHARE)
+    # One process of each node reads the weights and hands them on.
+    return Need(PROCESS + 1.25 * size, seconds + saving, gpus=gpus, **common)
+
+
+def scoring(model: Model, machine: Machine, *, rows: float, length: int, new: int) -> Need:
+    """Scoring `rows` examples: prompts of at most `length` tokens, `new` generated ones at most."""
+    tokens = rows * FILL * (length + GENERATED * GENERATED_COST * new)
+    flops = tokens * model.parameters * FORWARD
+    if not on_gpus(model, machine):
+        return Need(PROCESS + 2 * model.weights, flops / (CPU_FLOPS * machine.threads))
+    # bf16 over as many GPUs as it takes, with a fifth more for keys and values.
+    gpus = machine.gpus_for(1.2 * model.parameters * BF16)
+    seconds = flops / (gpus * machine.gpu_flops * SCORING_SHARE)
+    return Need(PROCESS + 2 * model.weights, seconds, gpus=gpus)
+
+
+def reference_scores(
+    model: Model, machine: Machine, *, models: int, rows: float, length: int, new: int
+) -> Need:
+    """One after the other: a base, its multitask model and its experts, `models` in all."""
+    work = scoring(model, machine, rows=rows, length=length, new=new)
+    reading = models * model.weights / READING
+    return Need(work.memory, work.seconds + reading, reading=reading, gpus=work.gpus, resumes=True)
+
+
+def merge_scores(
+    model: Model, machine: Machine, *, experts: int, merges: int, rows: float, length: int, new: int
+) -> Need:
+    """One draw: base and experts in memory, or streamed where a node cannot hold them.
+
+    Args:
+        merges: settings of all methods that are swept; `rows`: examples scored in all.
+    """
+    work = scoring(model, machine, rows=rows, length=length, new=new)
+    size = model.weights
+    resident = PROCESS + (1 + experts + MERGED_COPIES) * size
+    streams = resident > machine.node_memory
+    memory = PROCESS + STREAMED_COPIES * size if streams else resident
+    # In memory experts are read once; streamed, once for each merged task vector.
+    reading = (1 + experts) * size / READING
+    merging = merges * size / (MERGING * machine.threads)
+    if streams:
+        merging += experts * size / READING
+    seconds = work.seconds + reading + merging
+    return Need(memory, seconds, reading=reading, gpus=work.gpus, resumes=True)
+
+
+def merged_model(model: Model, machine: Machine, *, experts: int) -> Need:
+    """A merged folder, streamed: memory does not depend on the model."""
+    read = (1 + experts) * model.weights
+    seconds = (read + model.weights) / min(READING, MERGING * machine.threads)
+    return Need(STREAMING, seconds, disk=model.weights, resumes=True)
