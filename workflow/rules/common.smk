@@ -246,3 +246,38 @@ def train_files(categories):
         for name in categories
         for task in HELD_IN[name]
     ]
+
+
+def mixture_files():
+    """The mixture, and what was removed from it where its rows are not made up."""
+    names = {"rows": "flan.parquet"}
+    if config["mixture"]["source"] != "micro":
+        names |= {"removed": "removed.csv", "record": "mixture.json"}
+    return {key: f"results/{{study}}/mixture/{name}" for key, name in names.items()}
+
+
+def evaluation_rows():
+    """What the mixture is checked against: nothing where it is made up or the check is off."""
+    mixture = config["mixture"]
+    if mixture["source"] == "micro" or mixture["overlap"]["against"] == "none":
+        return []
+    return expand(
+        "results/{{study}}/tasks/{task}/{split}.parquet",
+        task=study.tasks(config),
+        split=["validation", "test"],
+    )
+
+
+def mixture_settings():
+    """The arguments of the mixture's source."""
+    mixture = config["mixture"]
+    settings = {"source": mixture["source"]}
+    if mixture["source"] == "folder":
+        settings["folder"] = mixture["folder"]
+    if mixture["source"] == "hub":
+        settings |= {key: mixture[key] for key in ("repo", "revision", "files")}
+        settings |= {f"{key}_column": name for key, name in mixture["columns"].items()}
+    if evaluation_rows():
+        settings["ngram"] = mixture["overlap"]["ngram"]
+        settings["tasks"] = [f"results/{STUDY}/tasks/{task}" for task in study.tasks(config)]
+    return flags({**settings, "rows": mixture["rows"], "seed": config["seed"]})

@@ -58,44 +58,12 @@ rule task_table:
         " --rows {params.rows} --out {output} 2> {log}"
 
 
-MIXTURE = "results/{study}/mixture/"
-
-
-def evaluation_rows():
-    """What the mixture is checked against: nothing where it is made up or the check is off."""
-    mixture = config["mixture"]
-    if mixture["source"] == "micro" or mixture["overlap"]["against"] == "none":
-        return []
-    return expand(
-        "results/{{study}}/tasks/{task}/{split}.parquet",
-        task=study.tasks(config),
-        split=["validation", "test"],
-    )
-
-
-def mixture_settings():
-    """The arguments of the mixture's source."""
-    mixture = config["mixture"]
-    settings = {"source": mixture["source"]}
-    if mixture["source"] == "folder":
-        settings["folder"] = mixture["folder"]
-    if mixture["source"] == "hub":
-        settings |= {key: mixture[key] for key in ("repo", "revision", "files")}
-        settings |= {f"{key}_column": name for key, name in mixture["columns"].items()}
-    if evaluation_rows():
-        settings["ngram"] = mixture["overlap"]["ngram"]
-        settings["tasks"] = [f"results/{STUDY}/tasks/{task}" for task in study.tasks(config)]
-    return flags({**settings, "rows": mixture["rows"], "seed": config["seed"]})
-
-
 rule mixture:
     """Write the instruction mixture, without the evaluation tasks, and what was removed from it."""
     input:
         evaluation_rows(),
     output:
-        [MIXTURE + "flan.parquet"]
-        if config["mixture"]["source"] == "micro"
-        else multiext(MIXTURE, "flan.parquet", "removed.csv", "mixture.json"),
+        **mixture_files(),
     log:
         "logs/mixture/{study}.log",
     benchmark:
@@ -108,7 +76,7 @@ rule mixture:
         code=tasks_digest("mixture"),
         settings=mixture_settings(),
     shell:
-        "python -m mergescale mixture {params.settings} --out {output[0]} 2> {log}"
+        "python -m mergescale mixture {params.settings} --out {output.rows} 2> {log}"
 
 
 rule corpus:
