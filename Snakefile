@@ -39,8 +39,20 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+# Seconds each, or in need of a network: on a cluster they run where Snakemake runs.
 localrules:
     all,
+    draws,
+    figures,
+    performance,
+    report,
+    scores,
+    study_record,
+    tables,
+    task,
+    task_table,
+    timing,
+    tokenizer,
 
 
 rule all:
@@ -64,6 +76,7 @@ rule all:
 
 onstart:
     without_start_limit(workflow)
+    attend(workflow)
 
 
 onsuccess:
