@@ -3,9 +3,9 @@
     python tests/slurm/cluster.py start FOLDER     installs Debian's packages where missing
     python tests/slurm/cluster.py stop FOLDER      stops what runs from FOLDER; does nothing twice
 
-Partition `cpu` has the nodes cpu1 and cpu2, partition `gpu` the node gpu1 with three GPUs (two a100,
-one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER but for one
-link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
+Partition `cpu` has the nodes cpu1 and cpu2, partition `gpu` the node gpu1 with three GPUs (two
+a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER but for
+one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def check(folder: Path) -> None:
     if not shutil.which("apt-get") or not Path("/etc/debian_version").is_file():
         raise CannotStart("a SLURM cluster needs Debian's packages, and here is no apt-get")
     if len(str(folder)) > LONGEST_FOLDER:
-        raise CannotStart(f"{folder} is longer than {LONGEST_FOLDER} characters: take a shorter one")
+        raise CannotStart(
+            f"{folder} is longer than {LONGEST_FOLDER} characters: take a shorter one"
+        )
     link = COMPILED_IN
     if link.is_symlink() and (not link.exists() or link.resolve() == folder / "slurm.conf"):
         return
@@ -281,7 +283,11 @@ class Cluster:
         log = self.folder / "log" / f"{Path(command[0]).name}.start.log"
         with log.open("a") as stream:
             done = subprocess.run(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
             )
         if done.returncode:
             raise RuntimeError(f"{command[0]} did not start; its words are in {log}")

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 PORT = 16817
-# As many jobs at once as two cores bear.
-CPUS, MEMORY_MB = {"cpu1": 2, "cpu2": 2, "gpu1": 3}, 32000
+# CPUs of each node: more than there are, but few enough for jobs to run side by side.
+CPUS, MEMORY_MB = {"cpu1": 4, "cpu2": 2, "gpu1": 3}, 32000
 GPUS = {"a100": 2, "t4": 1}
 
 SLURM = """\
@@ -39,8 +39,8 @@ SchedulerParameters=bf_interval=5
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
-# SLURM's own defaults, as on many clusters: finished jobs are forgotten after five minutes, and a job
-# over the limits of its partition is accepted and never starts.
+# SLURM's own defaults, as on many clusters: finished jobs are forgotten after five minutes, and a
+# job over the limits of its partition is accepted and never starts.
 MinJobAge=300
 EnforcePartLimits=NO
 JobCompType=jobcomp/none

@@ -101,7 +101,9 @@ def _asked(
             return found(jobs_in)
         except slurm.Unanswered as silence:
             if poll == 0:
-                say(f"SLURM does not answer ({silence}); asking again before anything is submitted.")
+                say(
+                    f"SLURM does not answer ({silence}); asking again before anything is submitted."
+                )
             last = silence
         sleep(POLL_SECONDS)
     raise Undecided(

@@ -18,8 +18,8 @@ def attend(workflow: Any) -> None:
     """Guard a run on SLURM; to be called in `onstart:`, when the executor exists.
 
     Settles the jobs of earlier runs, then watches and submits jobs so that the run survives, or
-    ends with a sentence. Does nothing in local runs. Written for Snakemake 9.27 and version 2.8.0 of
-    the executor plugin.
+    ends with a sentence. Does nothing in local runs. Written for Snakemake 9.27 and version 2.8.0
+    of the executor plugin.
     """
     executor = getattr(workflow.scheduler, "_executor", None)
     if workflow.local_exec or not workflow.is_main_process or not hasattr(executor, "run_uuid"):
@@ -27,8 +27,8 @@ def attend(workflow: Any) -> None:
     missing = [name for name in EXECUTOR if not hasattr(executor, name)]
     if missing:
         raise SystemExit(
-            "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one that "
-            f"envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
+            "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one "
+            f"that envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
         )
     say = logging.getLogger("snakemake.logging").warning
     try:

@@ -1,8 +1,9 @@
 """The end of every job of a run, as SLURM tells it; no job is waited for for ever.
 
-Takes the place of the status check of snakemake-executor-plugin-slurm (written for 2.8.0). Under that
-one a run never ends when a check fails while jobs run (it forgets them), when a job is cancelled and
-sacct is asked ("CANCELLED by 0" is no state it knows), and when squeue has forgotten a finished job.
+Takes the place of the status check of snakemake-executor-plugin-slurm (written for 2.8.0). Under
+that one a run never ends when a check fails while jobs run (it forgets them), when a job is
+cancelled and sacct is asked ("CANCELLED by 0" is no state it knows), when squeue has forgotten a
+finished job, or when a job asks for what its partition never gives.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ USUALLY_REQUEUED = {
     "NODE_FAIL": "its node failed, and SLURM did not start it again",
     "PREEMPTED": "it was preempted, and SLURM did not start it again",
 }
-# Reasons for which a waiting job never starts: it asks for what its account or partition never gives.
-# Limits on what all jobs of a user have together are none: these pass.
+# Reasons for which a waiting job never starts: it asks for what its account or partition never
+# gives. Limits on what all jobs of a user have together are none of them, since these pass.
 NEVER_STARTS = (
     *("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS"),
     *("DependencyNeverSatisfied", "AccountNotAllowed", "QOSNotAllowed", "PerJob", "WallDuration"),
