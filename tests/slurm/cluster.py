@@ -16,71 +16,23 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
+from machine import (
+    COMPILED_IN,
+    CannotStart,
+    alive,
+    check,
+    install,
+    kill_jobs_of,
+    program,
+    until,
+)
 from settings import CGROUP, CPUS, DATABASE, GPUS, PORT, cgroup_lines, slurm_conf, slurmdbd_conf
 
-PACKAGES = (
-    *("slurmctld", "slurmd", "slurm-client", "munge"),
-    *("slurmdbd", "slurm-wlm-mysql-plugin", "mariadb-server-core", "mariadb-client-core"),
-)
-COMPILED_IN = Path("/etc/slurm/slurm.conf")
 NODES = tuple(CPUS)
 ACCOUNT = "lab"
-# Unix sockets have at most 108 bytes of path.
-LONGEST_FOLDER = 60
-
-
-class CannotStart(Exception):
-    """Why no cluster can be started on this machine, in one sentence."""
-
-
-def check(folder: Path) -> None:
-    """Raise CannotStart where this machine, or `folder`, allows no cluster."""
-    if os.geteuid() != 0:
-        raise CannotStart("a SLURM cluster needs root, to start its daemons and fake GPUs")
-    if not shutil.which("apt-get") or not Path("/etc/debian_version").is_file():
-        raise CannotStart("a SLURM cluster needs Debian's packages, and here is no apt-get")
-    if len(str(folder)) > LONGEST_FOLDER:
-        raise CannotStart(
-            f"{folder} is longer than {LONGEST_FOLDER} characters: take a shorter one"
-        )
-    link = COMPILED_IN
-    if link.is_symlink() and (not link.exists() or link.resolve() == folder / "slurm.conf"):
-        return
-    if link.exists() or link.is_symlink():
-        raise CannotStart(f"another SLURM is set up on this machine: {link} is there")
-
-
-def install() -> None:
-    """Install the packages that are missing; their own services stay off."""
-    status = subprocess.run(
-        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *PACKAGES],
-        capture_output=True,
-        text=True,
-    ).stdout.splitlines()
-    missing = [name for name in PACKAGES if f"{name} installed" not in status]
-    if not missing:
-        return
-    policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
-    if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-            run = subprocess.run(
-                ["apt-get", "--quiet", *command], env=environment, capture_output=True, text=True
-            )
-            if run.returncode:
-                last = (run.stderr.strip() or run.stdout.strip()).splitlines()[-1:]
-                raise CannotStart(f"apt-get {command[0]} failed: {' '.join(last)}")
-    finally:
-        if ours:
-            policy.unlink()
 
 
 class Cluster:
@@ -114,7 +66,7 @@ class Cluster:
         """Cancel all jobs and stop every daemon; what does not run is left alone."""
         if self._running("slurmctld"):
             self.run("scancel", "--user=root", check=False)
-            _until(lambda: not self.run("squeue", "-h", check=False), seconds=20)
+            until(lambda: not self.run("squeue", "-h", check=False), seconds=20)
         for node in NODES:
             self.kill(f"slurmd.{node}", signal.SIGTERM)
         for name in ("slurmctld", "slurmdbd", "mariadbd", "munged"):
@@ -162,16 +114,15 @@ class Cluster:
         """Send a signal to a daemon (`slurmctld`, `slurmd.cpu1`, ...) and wait for its end."""
         if pid := self._running(name):
             os.kill(pid, how)
-            if not _until(lambda: not _alive(pid), seconds=15):
+            if not until(lambda: not alive(pid), seconds=15):
                 os.kill(pid, signal.SIGKILL)
-                _until(lambda: not _alive(pid), seconds=5)
+                until(lambda: not alive(pid), seconds=5)
         (self.folder / "run" / f"{name}.pid").unlink(missing_ok=True)
 
     def crash_node(self, node: str) -> None:
         """What a power cut does to a node: its daemon and every process of its jobs are gone."""
         self.kill(f"slurmd.{node}")
-        for pid in _of_node(node):
-            _kill_tree(pid)
+        kill_jobs_of(node)
 
     # -- asking it
 
@@ -298,71 +249,13 @@ class Cluster:
             pid = int((self.folder / "run" / f"{name}.pid").read_text())
         except (OSError, ValueError):
             return None
-        return pid if _command(pid).startswith(name.partition(".")[0]) else None
+        return pid if program(pid).startswith(name.partition(".")[0]) else None
 
     def _expect(
         self, reached: Callable[[], object], else_: str, seconds: float = 60, pause: float = 0.2
     ) -> None:
-        if not _until(reached, seconds, pause):
+        if not until(reached, seconds, pause):
             raise RuntimeError(f"{else_}; the logs are in {self.folder}/log")
-
-
-def _until(reached: Callable[[], object], seconds: float, pause: float = 0.2) -> bool:
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            return False
-        time.sleep(pause)
-    return True
-
-
-def _command(pid: int) -> str:
-    """The name of a process, cut at 15 characters; empty without one."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _of_node(node: str) -> Iterable[int]:
-    """The processes that hold a node's jobs (slurmstepd) and are known by their environment."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _command(int(entry.name)) == "slurmstepd":
-            children = _children(int(entry.name))
-            for pid in [int(entry.name), *children]:
-                try:
-                    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if f"SLURMD_NODENAME={node}".encode() in variables:
-                    yield int(entry.name)
-                    break
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in text.split()]
-
-
-def _kill_tree(pid: int) -> None:
-    """SIGKILL to a process and its descendants, parents first, so that none reports the rest."""
-    children = _children(pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    for child in children:
-        _kill_tree(child)
 
 
 def main(arguments: list[str]) -> int:
