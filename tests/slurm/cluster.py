@@ -1,11 +1,11 @@
-"""A SLURM cluster on this machine, for tests: three fake nodes on loopback, fake GPUs, no systemd.
+"""A SLURM cluster on this machine, for tests: fake nodes on loopback, fake GPUs, no systemd.
 
     python tests/slurm/cluster.py start FOLDER     installs Debian's packages where missing
     python tests/slurm/cluster.py stop FOLDER      stops what runs from FOLDER; does nothing twice
 
-Partition `cpu` has the nodes cpu1 and cpu2, partition `gpu` the node gpu1 with three GPUs (two
-a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER but for
-one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
+Partition `cpu` has the nodes cpu1, cpu2 and cpu3, partition `gpu` the node gpu1 with three GPUs
+(two a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER but
+for one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 PORT = 16817
 # CPUs of each node: more than there are, but few enough for jobs to run side by side.
-CPUS, MEMORY_MB = {"cpu1": 4, "cpu2": 2, "gpu1": 3}, 32000
+CPUS, MEMORY_MB = {"cpu1": 4, "cpu2": 2, "cpu3": 2, "gpu1": 3}, 32000
 GPUS = {"a100": 2, "t4": 1}
 
 SLURM = """\
@@ -56,7 +56,7 @@ AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=associations,limits,qos
 PriorityType=priority/multifactor
 {nodes}
-PartitionName=cpu Nodes=cpu1,cpu2 Default=YES MaxTime=1-00:00:00 State=UP
+PartitionName=cpu Nodes=cpu1,cpu2,cpu3 Default=YES MaxTime=1-00:00:00 State=UP
 PartitionName=gpu Nodes=gpu1 MaxTime=12:00:00 State=UP
 """
 

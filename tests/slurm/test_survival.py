@@ -45,11 +45,11 @@ def over_time(cluster, folder: Path) -> Run:
 
 
 def slurmd_killed(cluster, folder: Path) -> Run:
-    run = toy(folder, "nap/32.txt")
+    run = toy(folder, "nap/32.txt", node="cpu3")
     run.until_begun("nap 32")
-    cluster.kill("slurmd.cpu1")
+    cluster.kill("slurmd.cpu3")
     run.until(lambda: "end nap" in journal(folder))
-    cluster.start_slurmd("cpu1")
+    cluster.start_slurmd("cpu3")
     run.wait()
     return run
 
@@ -68,15 +68,11 @@ def main_killed(cluster, folder: Path) -> Run:
     first = toy(folder, "nap/34.txt", "nap/5.txt")
     first.until_begun("nap 34", "nap 5")
     first.kill()
-    unlocking = Run(folder, *first.arguments[2:], "--unlock", "--config", *library(first))
+    unlocking = Run(folder, "--unlock", *first.arguments)
     assert unlocking.wait() == 0, unlocking.text
     second = first.again()
     second.wait()
     return second
-
-
-def library(run: Run) -> list[str]:
-    return [word for word in run.arguments if word.startswith("library=")]
 
 
 def refused(cluster, folder: Path) -> Run:
@@ -188,10 +184,16 @@ def test_an_impossible_request_ends_with_the_schedulers_words(after, cluster, ru
 # From here on SLURM itself goes away, and with it whatever else would run.
 
 
+def at_work(run: Run, what: str) -> None:
+    """Wait until a job is at work and slurmctld has saved that it is (it does so every 5 s)."""
+    run.until_begun(what)
+    time.sleep(8)
+
+
 def test_half_a_minute_without_slurmctld(after, cluster, tmp_path):
     all_ended(after)
     run = toy(tmp_path / "study", "nap/20.txt")
-    run.until_begun("nap 20")
+    at_work(run, "nap 20")
     cluster.kill("slurmctld")
     time.sleep(30)
     cluster.start_slurmctld()
@@ -202,7 +204,7 @@ def test_half_a_minute_without_slurmctld(after, cluster, tmp_path):
 def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, cluster, tmp_path):
     all_ended(after)
     run = toy(tmp_path / "study", "nap/21.txt", "later/a.txt")
-    run.until_begun("nap 21")
+    at_work(run, "nap 21")
     cluster.kill("slurmctld")
     cluster.kill("slurmdbd")
     run.until(lambda: "SLURM does not answer" in run.text and "not submitted" in run.text)
@@ -216,7 +218,7 @@ def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, clus
 def test_a_run_ends_when_slurm_stays_away_and_goes_on_later(after, cluster, tmp_path):
     all_ended(after)
     run = toy(tmp_path / "study", "nap/60.txt", MERGESCALE_PATIENCE_MINUTES="0.3")
-    run.until_begun("nap 60")
+    at_work(run, "nap 60")
     cluster.kill("slurmctld")
     try:
         assert run.wait() == 1, run.text
