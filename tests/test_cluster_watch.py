@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mergescale.cluster import slurm, submission, watch
+from mergescale.cluster import run, slurm, submission, watch
 from mergescale.cluster.submission import Submission
 from mergescale.cluster.watch import SilentScheduler, Watch
 
@@ -234,3 +234,17 @@ def test_a_job_fails_when_slurm_stays_away_and_a_stopped_run_does_not_wait(execu
 @pytest.mark.parametrize("words", ["Socket timed out on send/recv operation", "Connection refused"])
 def test_words_of_absence_are_known(words):
     assert submission.AWAY.search(words)
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "inf"])
+def test_patience_is_a_number_of_minutes(given, monkeypatch):
+    monkeypatch.setenv(run.PATIENCE, given)
+    with pytest.raises(ValueError, match=f"MERGESCALE_PATIENCE_MINUTES is '{given}'"):
+        run.seconds_of_patience()
+
+
+def test_patience_is_an_hour_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv(run.PATIENCE, raising=False)
+    assert run.seconds_of_patience() == 3600
+    monkeypatch.setenv(run.PATIENCE, "0.5")
+    assert run.seconds_of_patience() == 30

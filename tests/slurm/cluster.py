@@ -4,8 +4,8 @@
     python tests/slurm/cluster.py stop FOLDER      stops what runs from FOLDER; does nothing twice
 
 Partition `cpu` has the nodes cpu1, cpu2 and cpu3, partition `gpu` the node gpu1 with three GPUs
-(two a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER but
-for one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
+(two a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER,
+but for one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from typing import Any
 
 from mergescale.cluster import orphans
 from mergescale.cluster.submission import Submission
-from mergescale.cluster.watch import Watch
+from mergescale.cluster.watch import PATIENCE_SECONDS, Watch
 
+PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
 EXECUTOR = ("run_uuid", "check_active_jobs", "get_partition_arg", "_report_job_error_threadsafe")
 
 
@@ -32,8 +33,9 @@ def attend(workflow: Any) -> None:
         )
     say = logging.getLogger("snakemake.logging").warning
     try:
+        patience = seconds_of_patience()
         waited = orphans.settle(say)
-    except orphans.Undecided as error:
+    except (ValueError, orphans.Undecided) as error:
         raise SystemExit(f"mergescale: error: {error}") from None
     if waited:
         # What those jobs finished is not in this run's plan yet: plan again, by the same command.
@@ -42,5 +44,17 @@ def attend(workflow: Any) -> None:
         sys.stderr.flush()
         os.execv(sys.executable, sys.orig_argv)
     orphans.record(executor.run_uuid)
-    executor.check_active_jobs = Watch(executor).check
-    Submission(executor)
+    executor.check_active_jobs = Watch(executor, patience=patience).check
+    Submission(executor, patience=patience)
+
+
+def seconds_of_patience() -> float:
+    """How long SLURM may be silent: MERGESCALE_PATIENCE_MINUTES of the environment, or an hour."""
+    given = os.environ.get(PATIENCE, str(PATIENCE_SECONDS / 60))
+    try:
+        minutes = float(given)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < float("inf"):
+        raise ValueError(f"{PATIENCE} is {given!r}: it is a number of minutes above 0")
+    return 60 * minutes

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mergescale.cluster import slurm
-from mergescale.cluster.watch import MINUTES_OF_PATIENCE
+from mergescale.cluster.watch import PATIENCE_SECONDS
 
 PAUSE_SECONDS = 5.0
 # What sbatch, sacctmgr and sshare say of daemons that are away, as against a request they refuse.
@@ -29,7 +29,7 @@ class Submission:
     def __init__(
         self,
         executor: Any,
-        patience: float = 60 * MINUTES_OF_PATIENCE,
+        patience: float = PATIENCE_SECONDS,
         pause: float = PAUSE_SECONDS,
         answers: Callable[[], bool] | None = None,
     ) -> None:

@@ -9,7 +9,6 @@ finished job, or when a job asks for what its partition never gives.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from mergescale.cluster import slurm
 
-MINUTES_OF_PATIENCE = float(os.environ.get("MERGESCALE_PATIENCE_MINUTES", "60"))
+PATIENCE_SECONDS = 3600.0
 # How long a state that a requeued job leaves by itself may last.
 GRACE_SECONDS = 90.0
 
@@ -58,7 +57,7 @@ class Watch:
         self,
         executor: Any,
         ask: Callable[[str, Iterable[str]], dict[str, tuple[str, str]]] = slurm.states,
-        patience: float = 60 * MINUTES_OF_PATIENCE,
+        patience: float = PATIENCE_SECONDS,
         grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
