@@ -146,3 +146,15 @@ def test_a_run_that_cannot_know_does_not_start(fake):
 )
 def test_runs_are_known_by_their_names(name, is_one):
     assert slurm.is_run(name) is is_one
+
+
+def test_a_local_run_asks_only_where_a_run_on_slurm_was(fake):
+    fake("")
+    assert not orphans.possible()
+    dead = str(uuid4())
+    orphans.record(dead)
+    file = orphans.RUNS / f"{dead}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"started": 1.0}))
+    assert orphans.possible()
+    # The queue is empty, so that this run need not be asked for again.
+    assert settle([]) is False and not orphans.possible()

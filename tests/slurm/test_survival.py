@@ -191,14 +191,37 @@ def at_work(run: Run, what: str) -> None:
     time.sleep(8)
 
 
-def test_half_a_minute_without_slurmctld(after, cluster, tmp_path):
+@pytest.fixture(scope="module")
+def outage(after, cluster, tmp_path_factory):
+    """Two runs that saw slurmctld go away for half a minute; the second has less patience."""
     all_ended(after)
-    run = toy(tmp_path / "study", "nap/20.txt")
-    at_work(run, "nap 20")
+    folder = tmp_path_factory.mktemp("outage")
+    patient = toy(folder / "patient", "nap/20.txt")
+    hasty = toy(folder / "hasty", "nap/60.txt", MERGESCALE_PATIENCE_MINUTES="0.2")
+    at_work(patient, "nap 20")
+    at_work(hasty, "nap 60")
     cluster.kill("slurmctld")
-    time.sleep(30)
-    cluster.start_slurmctld()
+    try:
+        time.sleep(30)
+        hasty.wait()
+    finally:
+        cluster.start_slurmctld()
+    return patient, hasty
+
+
+def test_half_a_minute_without_slurmctld(outage):
+    run, _ = outage
     assert run.wait() == 0, run.text
+    assert "SLURM answers again" in run.text
+    assert [what for what, *_ in events(run.folder)] == ["begin", "end"]
+
+
+def test_a_run_ends_when_slurm_stays_away_and_goes_on_later(outage):
+    _, run = outage
+    assert run.wait() == 1, run.text
+    assert "SLURM has not answered for 0.2 minutes" in run.text and "Traceback" not in run.text
+    second = run.again()
+    assert second.wait() == 0, second.text
     assert [what for what, *_ in events(run.folder)] == ["begin", "end"]
 
 
@@ -214,21 +237,6 @@ def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, clus
     assert run.wait() == 0, run.text
     for job in ("nap 21", "later a"):
         assert [what for what, *_ in events_of(run.folder, job)] == ["begin", "end"]
-
-
-def test_a_run_ends_when_slurm_stays_away_and_goes_on_later(after, cluster, tmp_path):
-    all_ended(after)
-    run = toy(tmp_path / "study", "nap/60.txt", MERGESCALE_PATIENCE_MINUTES="0.3")
-    at_work(run, "nap 60")
-    cluster.kill("slurmctld")
-    try:
-        assert run.wait() == 1, run.text
-    finally:
-        cluster.start_slurmctld()
-    assert "SLURM has not answered for 0 minutes" in run.text and "Traceback" not in run.text
-    second = run.again()
-    assert second.wait() == 0, second.text
-    assert [what for what, *_ in events(run.folder)] == ["begin", "end"]
 
 
 def all_ended(after) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -54,6 +55,18 @@ def found(jobs_in: Callable[[str], list[slurm.Job]] = slurm.jobs_in) -> list[slu
     return [job for job in jobs_in(".") if not lives(job.run)]
 
 
+def possible() -> bool:
+    """Whether a run on SLURM was here since the queue was last found empty of its jobs."""
+    return any(RUNS.glob("*.json")) and shutil.which("squeue") is not None
+
+
+def forget_dead_runs() -> None:
+    """Drop the records of runs that are not seen at work, once none of their jobs is left."""
+    for file in RUNS.glob("*.json"):
+        if not lives(file.stem):
+            file.unlink(missing_ok=True)
+
+
 def settle(
     say: Callable[[str], None],
     jobs_in: Callable[[str], list[slurm.Job]] = slurm.jobs_in,
@@ -70,6 +83,7 @@ def settle(
         raise Undecided(f"{WHAT_TO_DO} is {choice!r}: it may be wait or cancel")
     first = orphans = _asked(say, jobs_in, sleep)
     if not orphans:
+        forget_dead_runs()
         return False
     listed = ", ".join(job.what for job in orphans)
     if choice == "cancel":

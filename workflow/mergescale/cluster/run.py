@@ -12,29 +12,23 @@ from mergescale.cluster.submission import Submission
 from mergescale.cluster.watch import PATIENCE_SECONDS, Watch
 
 PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
-EXECUTOR = ("run_uuid", "check_active_jobs", "get_partition_arg", "_report_job_error_threadsafe")
+EXECUTOR = ("check_active_jobs", "get_partition_arg", "_report_job_error_threadsafe")
 
 
 def attend(workflow: Any) -> None:
-    """Guard a run on SLURM; to be called in `onstart:`, when the executor exists.
+    """Guard a run; to be called in `onstart:`, when the executor exists.
 
-    Settles the jobs of earlier runs, then watches and submits jobs so that the run survives, or
-    ends with a sentence. Does nothing in local runs. Written for Snakemake 9.27 and version 2.8.0
-    of the executor plugin.
+    Settles the jobs of earlier runs on SLURM, also before a local run of the same folder. A run on
+    SLURM is watched, and its jobs are submitted, so that it survives or ends with a sentence. Written
+    for Snakemake 9.27 and version 2.8.0 of the executor plugin.
     """
     executor = getattr(workflow.scheduler, "_executor", None)
-    if workflow.local_exec or not workflow.is_main_process or not hasattr(executor, "run_uuid"):
+    on_slurm = hasattr(executor, "run_uuid")
+    if not workflow.is_main_process or not (on_slurm or orphans.possible()):
         return
-    missing = [name for name in EXECUTOR if not hasattr(executor, name)]
-    if missing:
-        raise SystemExit(
-            "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one "
-            f"that envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
-        )
-    say = logging.getLogger("snakemake.logging").warning
     try:
         patience = seconds_of_patience()
-        waited = orphans.settle(say)
+        waited = orphans.settle(logging.getLogger("snakemake.logging").warning)
     except (ValueError, orphans.Undecided) as error:
         raise SystemExit(f"mergescale: error: {error}") from None
     if waited:
@@ -43,8 +37,19 @@ def attend(workflow: Any) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(sys.executable, sys.orig_argv)
+    if not on_slurm:
+        return
+    missing = [name for name in EXECUTOR if not hasattr(executor, name)]
+    if missing:
+        raise SystemExit(
+            "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one "
+            f"that envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
+        )
+    from snakemake.exceptions import WorkflowError  # shown without a traceback
+
     orphans.record(executor.run_uuid)
-    executor.check_active_jobs = Watch(executor, patience=patience).check
+    watch = Watch(executor, patience=patience, fault=WorkflowError)
+    executor.check_active_jobs = watch.check
     Submission(executor, patience=patience)
 
 

@@ -66,7 +66,7 @@ class Submission:
             return
         logger.warning(
             f"{job_info.job.name} was not submitted, since SLURM does not answer; trying again for "
-            f"{self.patience / 60:.0f} minutes."
+            f"{self.patience / 60:g} minutes."
         )
         end = time.monotonic() + self.patience
         while time.monotonic() < end and not self.stopped.wait(self.pause):

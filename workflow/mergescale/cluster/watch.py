@@ -50,7 +50,8 @@ class SilentScheduler(Exception):
 class Watch:
     """Asks how the jobs of a run are and reports their ends to the executor that submitted them.
 
-    `ask(run, ids)` gives (state, reason) by id, as `slurm.states` does.
+    `ask(run, ids)` gives (state, reason) by id, as `slurm.states` does; `patience` and `grace` are
+    seconds; `fault` is raised when patience is at its end.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Watch:
         patience: float = PATIENCE_SECONDS,
         grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        fault: type[Exception] = SilentScheduler,
     ) -> None:
-        self.executor, self.ask, self.clock = executor, ask, clock
+        self.executor, self.ask, self.clock, self.fault = executor, ask, clock, fault
         self.patience, self.grace = patience, grace
         self.silent_since: float | None = None
         self.doubted_since: dict[tuple[str, str], float] = {}
@@ -69,7 +71,7 @@ class Watch:
     async def check(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
         """Report the jobs that ended and yield those that go on (as `check_active_jobs` does).
 
-        Raises SilentScheduler when SLURM has been silent for too long.
+        Raises `fault` (SilentScheduler) when SLURM has been silent for too long.
         """
         executor = self.executor
         settings = executor.workflow.executor_settings
@@ -126,11 +128,11 @@ class Watch:
             self.silent_since = now
             self.executor.logger.warning(
                 f"SLURM does not answer ({silence}). {len(ids)} jobs may go on there; asking again "
-                f"for {self.patience / 60:.0f} minutes."
+                f"for {self.patience / 60:g} minutes."
             )
         if now - self.silent_since >= self.patience:
-            raise SilentScheduler(
-                f"SLURM has not answered for {self.patience / 60:.0f} minutes ({silence}). Jobs "
+            raise self.fault(
+                f"SLURM has not answered for {self.patience / 60:g} minutes ({silence}). Jobs "
                 f"{', '.join(ids)} may still run. Start the same command again when SLURM is back: "
                 "it waits for them and goes on."
             )
