@@ -4,12 +4,14 @@
 #   CORES=2                    how many cores to use (default: all)
 #   BIN=/path/to/env/bin       an environment of your own; no .venv is made then
 #   ARGS="-k config"           further arguments for snakemake, pytest or ruff
+#   CLUSTER=/tmp/folder        where `make test-slurm` keeps its cluster
 
 PYTHON ?= python3.11
 CORES ?= all
 CONFIG ?=
 STUDY ?=
 ARGS ?=
+CLUSTER ?= /tmp/mergescale-slurm
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,10 +20,12 @@ SHELL := bash
 ifdef BIN
 runtime :=
 development :=
+plugin :=
 else
 BIN := $(CURDIR)/.venv/bin
 runtime := .venv/runtime.stamp
 development := .venv/development.stamp
+plugin := .venv/slurm.stamp
 endif
 # Jobs and tools call `python`, `snakemake`, `shfmt` by name.
 export PATH := $(BIN):$(PATH)
@@ -33,7 +37,7 @@ snakemake := snakemake --cores $(CORES)
 study := $(if $(CONFIG),--configfile $(CONFIG))
 name = $(shell sed -nE 's/^study: *([A-Za-z0-9_.-]+).*/\1/p' $(or $(CONFIG),config/config.yaml))
 
-.PHONY: help figures smoke report test lint format notebook reference clean env-update
+.PHONY: help figures smoke slurm report test test-slurm lint format notebook reference clean env-update
 
 help:  ## this list
 	@sed -n 's/^#   //p' Makefile
@@ -46,11 +50,19 @@ figures: $(runtime)  ## every figure and table of the study
 smoke: $(runtime)  ## the smoke study: the same rules, minutes instead of half an hour
 	$(snakemake) $(ARGS) --configfile config/smoke.yaml
 
+slurm: $(plugin)  ## the study on a SLURM cluster, by profiles/slurm
+	snakemake --workflow-profile profiles/slurm $(ARGS) $(study)
+
 report: $(runtime)  ## the study's report, one HTML file
 	$(snakemake) $(ARGS) results/$(name)/report.html $(study)
 
 test: $(development)  ## all tests, the smoke study from end to end among them
 	pytest $(ARGS)
+
+# Whatever happens, the cluster is stopped.
+test-slurm: $(development) $(plugin)  ## the tests that start a SLURM cluster of their own (root, Debian)
+	trap 'python tests/slurm/cluster.py stop $(CLUSTER)' EXIT; \
+		MERGESCALE_TEST_CLUSTER=$(CLUSTER) pytest tests/slurm $(ARGS)
 
 lint: $(development)  ## check style and the workflow; changes nothing
 	ruff check $(python_files)
@@ -91,5 +103,9 @@ env-update:  ## look for newer packages and write the pins under envs/ anew
 	touch $@
 
 .venv/development.stamp: envs/requirements-dev.txt .venv/runtime.stamp
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+.venv/slurm.stamp: envs/requirements-slurm.txt .venv/runtime.stamp
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

@@ -78,6 +78,7 @@ rule all:
 
 onstart:
     without_start_limit(workflow)
+    attend(workflow)
 
 
 onsuccess:

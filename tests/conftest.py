@@ -99,6 +99,27 @@ def tiny_study_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """A SLURM cluster on this machine (tests/slurm/cluster.py), stopped at the end."""
+    folder = os.environ.get("MERGESCALE_TEST_CLUSTER")
+    if not folder:
+        pytest.skip("`make test-slurm` starts the SLURM cluster that this needs")
+    sys.path.insert(0, str(ROOT / "tests" / "slurm"))
+    from cluster import CannotStart, Cluster
+
+    started = Cluster(Path(folder))
+    try:
+        started.start()
+    except CannotStart as reason:
+        pytest.skip(str(reason))
+    except BaseException:
+        started.stop()
+        raise
+    yield started
+    started.stop()
+
+
 @pytest.fixture
 def overlay(tmp_path, monkeypatch):
     """Completes the default study with an overlay written as YAML text."""

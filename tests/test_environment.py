@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 ENVS = ROOT / "envs"
 RUNTIME = (ENVS / "requirements.txt").read_text()
 DEVELOPMENT = (ENVS / "requirements-dev.txt").read_text()
+CLUSTER = (ENVS / "requirements-slurm.txt").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,9 @@ def entries(text: str) -> list[str]:
 
 
 def test_every_requirement_is_an_exact_pin():
-    for line in entries(RUNTIME) + entries(DEVELOPMENT)[1:]:
+    for line in entries(RUNTIME) + entries(DEVELOPMENT)[1:] + entries(CLUSTER)[1:]:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line
-    assert entries(DEVELOPMENT)[0] == "-r requirements.txt"
+    assert entries(DEVELOPMENT)[0] == entries(CLUSTER)[0] == "-r requirements.txt"
 
 
 def test_torch_is_pinned_without_a_build_tag():
@@ -42,6 +43,7 @@ def test_torch_is_pinned_without_a_build_tag():
 def test_no_package_is_pinned_twice(lock):
     assert len(entries(RUNTIME)) == len(lock.pins(RUNTIME))
     assert not lock.pins(RUNTIME).keys() & lock.pins(DEVELOPMENT).keys()
+    assert not lock.pins(RUNTIME + DEVELOPMENT).keys() & lock.pins(CLUSTER).keys()
 
 
 def test_conda_environment_has_the_same_pins():
@@ -105,4 +107,4 @@ def test_clean_refuses_what_is_no_study(study):
 def test_continuous_integration_runs_lint_and_tests():
     script = (ROOT / ".ci" / "run").read_text()
     assert "set -euo pipefail" in script
-    assert "make lint" in script and "make test" in script
+    assert "make lint" in script and "make test\n" in script and "make test-slurm" in script

@@ -12,6 +12,7 @@ sys.path.insert(0, LIBRARY)
 from mergescale import config as study
 from mergescale import terminal
 from mergescale.cluster import study as cluster
+from mergescale.cluster.run import attend
 from mergescale.jobs import let_jobs_find
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.scheduling import without_start_limit
