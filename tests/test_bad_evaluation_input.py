@@ -147,6 +147,29 @@ def test_templates_that_ask_about_no_row_are_named(here, capsys):
     )
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 100_000, "nested too deep"),
+        (BOMB + "templates: {a: {name: mine, jinja: *a11}}", "'mine': jinja is a list"),
+        (BOMB + "templates: {a: {name: *a11, jinja: x}}", "name is a list"),
+    ],
+    ids=["deep", "jinja", "name"],
+)
+def test_a_yaml_file_that_would_fill_the_memory_is_named(here, capsys, text, says):
+    rows()
+    folder = Path("prompts/super_glue/rte")
+    folder.mkdir(parents=True)
+    (folder / "templates.yaml").write_text(text)
+    chosen = ["--templates", "promptsource", "--templates-folder", "prompts"]
+    refused(capsys, task(*chosen), "templates.yaml", says)
+
+
 @pytest.mark.parametrize("numbers", [("-1", "2", "2"), ("1", "2", "x")])
 def test_rows_of_a_task_are_counts(here, numbers):
     rows()
