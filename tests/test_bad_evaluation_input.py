@@ -158,10 +158,11 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("[" * 100_000, "nested too deep"),
         (BOMB + "templates: {a: {name: mine, jinja: *a11}}", "'mine': jinja is a list"),
         (BOMB + "templates: {a: {name: *a11, jinja: x}}", "name is a list"),
+        ("templates: {2020-99-99: {name: mine}}", "put the value in quotes"),
     ],
-    ids=["deep", "jinja", "name"],
+    ids=["deep", "jinja", "name", "date"],
 )
-def test_a_yaml_file_that_would_fill_the_memory_is_named(here, capsys, text, says):
+def test_a_yaml_file_that_cannot_be_taken_is_named(here, capsys, text, says):
     rows()
     folder = Path("prompts/super_glue/rte")
     folder.mkdir(parents=True)

@@ -114,7 +114,10 @@ def _read(file: Path) -> Any:
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:  # libyaml's loader would end the process
                 raise ValueError(f"{file}: nested too deep; write it as promptsource does")
-        return yaml.load(text, Loader=_Loader)
+        try:
+            return yaml.load(text, Loader=_Loader)
+        except ValueError as error:  # a date or a number that there cannot be
+            raise ValueError(f"{file}: {error}; put the value in quotes") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file}: not UTF-8 text; save the file as UTF-8") from None
     except yaml.YAMLError as error:
