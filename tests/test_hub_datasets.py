@@ -200,7 +200,7 @@ def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(asked, tmp_
     file = folder / "qqp" / "train" / "0000.parquet"
     hub_stub.write_parquet(file, "mrpc", [hub_stub.row("mrpc", 0)])
     message = fault("qqp")
-    assert "row 1, column 'question1': the column is missing" in message
+    assert "0000.parquet, column 'question1': the column is missing" in message
     file.write_bytes(b"PAR1 not really")
     assert f"{file}: not a readable parquet file" in fault("qqp")
     assert "fetch or write it again" in fault("qqp")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mergescale import timing
-from mergescale.cli.arguments import add_categories, positive
+from mergescale.cli.arguments import add_categories, count, positive
 from mergescale.cli.real_rows import add_real_rows, real_settings
 
 
@@ -19,7 +19,9 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     task.add_argument(
         "--held-out-task", action="store_true", help="it may be without training rows"
     )
-    task.add_argument("--rows", type=int, nargs=3, required=True, metavar=("TRAIN", "VAL", "TEST"))
+    task.add_argument(
+        "--rows", type=count, nargs=3, required=True, metavar=("TRAIN", "VAL", "TEST")
+    )
     task.add_argument("--seed", type=int, default=0)
     task.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     task.set_defaults(run=_task)
@@ -44,7 +46,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         data.add_argument("--source", required=True)
         if name == "mixture":
             _add_mixture(data)
-        data.add_argument("--rows", type=int, required=True)
+        data.add_argument("--rows", type=positive if name == "mixture" else count, required=True)
         data.add_argument("--seed", type=int, default=0)
         data.add_argument("--out", type=Path, required=True, metavar="PARQUET")
         data.set_defaults(run=_mixture if name == "mixture" else _corpus)

@@ -69,6 +69,8 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
 def _evaluate(chosen: argparse.Namespace) -> None:
     if not chosen.model.is_dir():
         raise FileNotFoundError(f"{chosen.model}: no such model folder")
+    if chosen.out:
+        _check_out(chosen.out)
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # too long prompts are counted in the table
@@ -82,13 +84,27 @@ def _evaluate(chosen: argparse.Namespace) -> None:
             )
         elif not chosen.tasks.is_dir():
             raise ValueError(f"--tasks {chosen.tasks} is no folder; to name tasks, add --source")
-        bench = open_bench(chosen, chosen.model, chosen.kept or Path(temporary, "kept"))
+        bench = _open(chosen, chosen.kept or Path(temporary, "kept"))
         predictions, seconds = _score(bench, chosen.model)
     record = bench.score_record(predictions)
     chance = _chance(bench)
     _print_table(chosen.model, record, chance, seconds)
     if chosen.out:
         _write(chosen.out, chosen.model, record, chance, seconds, predictions)
+
+
+def _check_out(out: Path) -> None:
+    """Scoring may take hours: whether its results can be written is asked before."""
+    if out.suffix == ".json" and out.is_dir():
+        raise ValueError(f"--out {out} is a folder; name a file, or a folder without .json")
+    folder = out.parent if out.suffix == ".json" else out
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ValueError(
+            f"--out {out}: {there} is no folder; name another place, or a file that ends in .json"
+        )
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"--out {out}: {there} cannot be written to; name another place")
 
 
 def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
@@ -99,7 +115,7 @@ def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
         raise ValueError(
             "--source makes the tasks that --tasks names: leave out --held-in/--held-out"
         )
-    names = [name for name in str(chosen.tasks).split(",") if name.strip(". ")]
+    names = [name.strip() for name in str(chosen.tasks).split(",") if name.strip(". ")]
     make_test_tasks(
         folder,
         names,
@@ -111,6 +127,26 @@ def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
     )
     chosen.tasks = folder
     chosen.held_out = [(name, (name,)) for name in names]
+
+
+def _open(chosen: argparse.Namespace, kept: Path) -> Bench:
+    """The bench of a model that may be anybody's: what transformers makes of it is an error."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    odd = (ImportError, AttributeError, TypeError, ZeroDivisionError, StrictDataclassError)
+    try:
+        return open_bench(chosen, chosen.model, kept)
+    except odd as error:
+        raise ValueError(
+            f"{chosen.model} cannot be loaded as a model: {error}; its config.json must describe "
+            f"an unquantized causal or encoder-decoder model"
+        ) from error
+
+
+def _unknown_tokens(bench: Bench) -> bool:
+    """Whether the tokenizer has tokens that the model has no embedding of."""
+    known = bench.model.get_input_embeddings().num_embeddings
+    return max(bench.test.encoder.tokenizer.get_vocab().values()) >= known
 
 
 def _score(bench: Bench, model: Path) -> tuple[Predictions, dict[str, float]]:
@@ -128,12 +164,20 @@ def _score(bench: Bench, model: Path) -> tuple[Predictions, dict[str, float]]:
     with Progress(sum(rows), model.name, unit="rows") as progress:
         for number, category in enumerate(bench.categories):
             started = time.perf_counter()
-            found |= bench.predict(
-                weights,
-                lambda: None,
-                {category.name},
-                lambda done: progress.update(progress.done + done),
-            )
+            try:
+                found |= bench.predict(
+                    weights,
+                    lambda: None,
+                    {category.name},
+                    lambda done: progress.update(progress.done + done),
+                )
+            except IndexError:
+                if not _unknown_tokens(bench):
+                    raise
+                raise ValueError(
+                    f"{model}: the tokenizer gives tokens that the model has no embedding of; use "
+                    f"the tokenizer that belongs to the model"
+                ) from None
             seconds[category.name] = time.perf_counter() - started
             progress.update(sum(rows[: number + 1]))  # kept ones among them
     return found, seconds

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mergescale.evaluation.encoded import EncodedTask
 from mergescale.evaluation.scorer import Options, Prediction
@@ -42,19 +43,12 @@ class KeptResults:
     ) -> Predictions:
         """The kept predictions of these weights on this group, or those that `compute` gives."""
         path = self._path(weights, group)
-        kept = _read(path)
+        kept = _predictions(_read(path), group)
         if kept is None:
             found = compute()
             write_json(path, {task: [asdict(p) for p in rows] for task, rows in found.items()})
             return found
-        # In the group's order, as computed ones come: files made from either have the same bytes.
-        return {
-            task.name: [
-                Prediction(**{**p, "choice_scores": tuple(p["choice_scores"])})
-                for p in kept[task.name]
-            ]
-            for task in group
-        }
+        return kept
 
     def scores(
         self,
@@ -64,7 +58,7 @@ class KeptResults:
     ) -> dict[str, float]:
         """As `predictions`, for the mean scores alone: a sweep needs no more."""
         path = self._path(weights, group, suffix=".scores")
-        kept = _read(path)
+        kept = _scores(_read(path), group)
         if kept is None:
             kept = compute()
             write_json(path, kept)
@@ -81,8 +75,36 @@ class KeptResults:
         return self.folder / address[:2] / f"{address[2:40]}{suffix}.json"
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None  # an unreadable one is computed again
+
+
+def _predictions(kept: Any, group: Sequence[EncodedTask]) -> Predictions | None:
+    """What was kept, or None if it is not predictions for each task of the group."""
+    try:
+        # In the group's order, as computed ones come: files made from either have the same bytes.
+        found = {
+            task.name: [
+                Prediction(**{**p, "choice_scores": tuple(p["choice_scores"])})
+                for p in kept[task.name]
+            ]
+            for task in group
+        }
+    except (KeyError, TypeError):
+        return None
+    for task in group:
+        rows = found[task.name]
+        if not rows:
+            return None
+        if not all(isinstance(score, float) for p in rows for score in (p.score, *p.choice_scores)):
+            return None
+    return found
+
+
+def _scores(kept: Any, group: Sequence[EncodedTask]) -> dict[str, float] | None:
+    """What was kept, or None if it is not one score for each task of the group."""
+    whole = isinstance(kept, dict) and kept.keys() == {task.name for task in group}
+    return kept if whole and all(isinstance(score, float) for score in kept.values()) else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from errno import ENOENT
 from pathlib import Path
 
 from mergescale.evaluation.encoded import EncodedTask
 from mergescale.evaluation.metrics import GENERATION_METRICS, RANK_METRICS
 from mergescale.provenance.digests import record_digest
 from mergescale.tasks.files import read_examples, subset
-from mergescale.tasks.task import KINDS
+from mergescale.tasks.task import KINDS, Example
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ def load_task(folder: Path, task: str, split: str, rows: int) -> EncodedTask:
 
     Raises:
         FileNotFoundError: the task has no files.
-        ValueError: the split is empty, kind or metric are unknown, or an example lacks what its
-            kind needs; the message names the file.
+        ValueError: a file cannot be read, the split is empty, kind or metric are unknown, or an
+            example lacks what its kind needs; the message names the file.
     """
     description = folder / task / "task.json"
     about = _read_description(description)
     path = folder / task / f"{split}.parquet"
-    examples = tuple(subset(read_examples(path), rows))
+    examples = tuple(subset(_readable(path), rows))
     if not examples:
         raise ValueError(f"{path}: no rows; a task needs rows in each split")
     ranked = about["kind"] == "rank"
@@ -58,6 +59,26 @@ def load_task(folder: Path, task: str, split: str, rows: int) -> EncodedTask:
     return EncodedTask(task, about["kind"], about["metric"], digest, examples)
 
 
+def _readable(path: Path) -> list[Example]:
+    """The examples of a task file, every field of its type."""
+    if not path.is_file():
+        raise FileNotFoundError(ENOENT, "no such file", str(path))
+    try:
+        examples = read_examples(path)
+    # pyarrow's errors are ValueErrors, KeyErrors and OSErrors; a faulty example is a ValueError.
+    except (ValueError, OSError, TypeError) as error:
+        said = str(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path}: {said}; write the task again") from None
+    for number, example in enumerate(examples, start=1):
+        texts = (example.id, example.template, example.input, example.target)
+        if not all(isinstance(t, str) for t in (*texts, *example.choices, *example.references)):
+            raise ValueError(
+                f"{path}, row {number}: id, template, input, target, choices and references must "
+                f"be text; write the task again"
+            )
+    return examples
+
+
 def _read_description(path: Path) -> dict:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +87,7 @@ def _read_description(path: Path) -> dict:
         raise ValueError(f"kind {about['kind']!r} is not one of {', '.join(KINDS)}")
     except FileNotFoundError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} does not describe a task: {error}") from error
 
 

@@ -29,6 +29,8 @@ def read_folder(folder: Path, seed: int) -> Iterator[Batch]:
             f"target"
         )
     for path in files:
+        if not path.is_file():  # a pipe would be waited on for ever
+            raise ValueError(f"{path} is no file; put the rows there as a file, or take it away")
         yield Batch([_example(line, seed) for line in read_json_lines(path)])
 
 

@@ -149,7 +149,7 @@ def ngrams_of_tasks(folders: Sequence[Path], length: int) -> Ngrams:
         folders: folders with a task's files, or with the folders of tasks.
 
     Raises:
-        ValueError: a folder has no task files.
+        ValueError: a folder has no task files, or one that cannot be read.
     """
     examples: dict[str, list[Example]] = {}
     for folder in folders:
@@ -161,8 +161,24 @@ def ngrams_of_tasks(folders: Sequence[Path], length: int) -> Ngrams:
             )
         for task in tasks:
             files = [file for split in SPLITS if (file := task / f"{split}.parquet").is_file()]
-            examples[task.name] = [example for file in files for example in read_examples(file)]
+            examples[task.name] = [example for file in files for example in _read(file)]
     return Ngrams(examples, length)
+
+
+def _read(file: Path) -> list[Example]:
+    try:
+        examples = read_examples(file)
+    except (ValueError, OSError, TypeError) as error:
+        said = str(error).removeprefix(f"{file}: ")
+        raise ValueError(f"{file}: {said}; write the task again") from None
+    for number, example in enumerate(examples, start=1):
+        texts = (example.input, example.target, *example.choices, *example.references)
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(
+                f"{file}, row {number}: input, target, choices and references must be text; write "
+                f"the task again"
+            )
+    return examples
 
 
 def _words(text: str) -> list[str]:

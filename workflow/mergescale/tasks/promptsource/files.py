@@ -11,6 +11,7 @@ import yaml
 from mergescale.tasks.promptsource.template import PromptTemplate
 
 FILE = "templates.yaml"
+_DEEPEST = 100  # nested collections; promptsource has four
 # A checkout keeps them here; any other folder may hold the datasets' folders itself.
 _ROOTS = ("", "promptsource/templates", "templates")
 
@@ -54,8 +55,8 @@ def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
         given = source.get(field)
         if given is not None and not isinstance(given, kind):
             raise ValueError(
-                f"{file}, template {source.get('name', key)!r}: {field} is {given!r}; it must be "
-                f"{words}"
+                f"{file}, template {_shown(source.get('name', key))}: {field} is {_shown(given)}; "
+                f"it must be {words}"
             )
         return given
 
@@ -83,6 +84,11 @@ def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
     )
 
 
+def _shown(given: Any) -> str:
+    # YAML's aliases make lists of lists that would fill the memory if they were written out.
+    return f"a {type(given).__name__}" if isinstance(given, dict | list) else repr(given)
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads the tags of promptsource as plain mappings; no other tag makes an object either."""
 
@@ -101,7 +107,17 @@ _Loader.add_multi_constructor("!Template", _mapping)
 
 def _read(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+        text = file.read_text(encoding="utf-8")
+        depth = 0
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # libyaml's loader would end the process
+                raise ValueError(f"{file}: nested too deep; write it as promptsource does")
+        try:
+            return yaml.load(text, Loader=_Loader)
+        except ValueError as error:  # a date or a number that there cannot be
+            raise ValueError(f"{file}: {error}; put the value in quotes") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file}: not UTF-8 text; save the file as UTF-8") from None
     except yaml.YAMLError as error:

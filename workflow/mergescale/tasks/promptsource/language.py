@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from jinja2 import pass_context
+from jinja2 import TemplateRuntimeError, nodes, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -18,18 +18,52 @@ SEPARATOR = "|||"
 _PROTECTED = "\ue000\ue001\ue000"
 # What the filter `choice` draws with, among the variables of a template.
 DRAWS = "_draws"
+# Turns of loops and calls that one rendering may take, and characters or digits that one `*` or
+# `**` may make: far more than any prompt needs, few enough to end soon.
+MOST_STEPS, MOST_LETTERS = 1_000_000, 10_000_000
+_COUNTED = "_counted"
+
+
+class _Environment(SandboxedEnvironment):
+    """A sandbox in which no template runs for ever, or fills the memory."""
+
+    intercepted_binops = frozenset(["*", "**"])
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        for loop in list(parsed.find_all(nodes.For)):
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
+        return parsed
+
+    def call(self, context: Context, called: Any, /, *args: Any, **named: Any) -> Any:
+        context[DRAWS].step(1)
+        return super().call(context, called, *args, **named)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**" and isinstance(left, int) and isinstance(right, int):
+            size = left.bit_length() * right
+        elif isinstance(left, int) and not isinstance(right, int | float):
+            size = left * len(right)
+        elif isinstance(right, int) and not isinstance(left, int | float):
+            size = len(left) * right
+        else:
+            size = 0
+        if size > MOST_LETTERS:
+            raise TemplateRuntimeError(f"{operator} makes more than {MOST_LETTERS} characters")
+        return super().call_binop(context, operator, left, right)
 
 
 @cache
 def environment() -> SandboxedEnvironment:
     """The environment of all templates; they can neither reach Python's internals nor files."""
-    found = SandboxedEnvironment()
+    found = _Environment()
     found.globals["zip"] = zip
     del found.globals["lipsum"]  # random text
     found.filters |= {
         "choice": _choice,
         "random": _choice,
         "most_frequent": _most_frequent,
+        _COUNTED: _counted,
         "highlight": str,  # colours promptsource's web page only
     }
     return found
@@ -57,15 +91,30 @@ def unprotected(text: str) -> str:
 
 
 class Draws:
-    """Random numbers of one rendering; `seed` is called only if a template draws."""
+    """What one rendering draws and counts; `seed` is called only if a template draws."""
 
     def __init__(self, seed: Callable[[], str]) -> None:
         self._seed = seed
         self._random: random.Random | None = None
+        self._steps = 0
 
     def choose(self, items: Sequence[Any]) -> Any:
         self._random = self._random or random.Random(self._seed())
         return self._random.choice(items)
+
+    def step(self, steps: int) -> None:
+        """Count turns of loops and calls; raises TemplateRuntimeError if there are too many."""
+        self._steps += steps
+        if self._steps > MOST_STEPS:
+            raise TemplateRuntimeError(f"its loops take more than {MOST_STEPS} turns")
+
+
+@pass_context
+def _counted(context: Context, items: Any) -> list[Any]:
+    """What a loop goes over, its turns counted."""
+    found = list(items)
+    context[DRAWS].step(len(found))
+    return found
 
 
 # With the context, Jinja does not evaluate the filter once for all rows when it compiles.

@@ -64,6 +64,8 @@ class PromptTemplate:
                     f"line {error.lineno} of {field} is not valid Jinja ({error.message}); "
                     f"correct it there"
                 ) from None
+            except RecursionError:
+                raise self._fault(f"{field} is nested too deep; write it flat") from None
 
     def render(self, row: Mapping[str, Any]) -> Rendered | None:
         """Prompt, answers and choices for a row with the columns of the hub's dataset.

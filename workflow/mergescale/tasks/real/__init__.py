@@ -51,7 +51,12 @@ def tasks_in(settings: Settings) -> dict[str, Task]:
 
     `Task.examples` raises a ValueError that names dataset, file, row, column and fix if they are
     faulty.
+
+    Raises:
+        ValueError: `settings.revisions` names a dataset that there is not.
     """
+    if unknown := sorted(settings.revisions.keys() - {dataset.name for dataset in DATASETS}):
+        raise ValueError(f"a revision is given for {unknown[0]!r}, which is no dataset; correct it")
     return {dataset.name: _task(dataset, settings) for dataset in DATASETS}
 
 
@@ -130,6 +135,12 @@ class RealTask:
             taken += bool(examples)
             self._unasked[split] += not examples
             found += examples
+        if self._unasked[split] and not found:
+            names = ", ".join(way.name for way in self.ways)
+            raise ValueError(
+                f"no {split} row can be asked: each template ({names}) leaves its prompt, answers "
+                f"or choices empty; mend the templates or use plain ones"
+            )
         return found
 
     def _train(self) -> Iterator[Row]:

@@ -61,7 +61,7 @@ def json_row(path: Path, number: int, line: bytes) -> JsonRow:
     """The object of one line.
 
     Raises:
-        ValueError: the line is not UTF-8, or not a JSON object.
+        ValueError: the line is not UTF-8, not a JSON object, or holds half a character (`\\ud83d`).
     """
     place = f"{path}, row {number}"
     try:
@@ -73,9 +73,27 @@ def json_row(path: Path, number: int, line: bytes) -> JsonRow:
             f"{place}: not valid JSON ({error.msg} at character {error.pos + 1}); "
             f"write one JSON object a line"
         ) from None
+    except RecursionError:
+        raise ValueError(f"{place}: nested too deep to be read; write flat columns") from None
+    except ValueError:  # Python reads no number of more than 4300 digits
+        raise ValueError(f"{place}: a number has too many digits; shorten it") from None
     if not isinstance(value, dict):
         raise ValueError(
             f"{place}: a JSON {type(value).__name__}, not an object; write one object a line, "
             f"with the columns as its keys"
         )
+    if b"\\u" in line and (column := _halved(value)) is not None:
+        raise JsonRow(path, number, value).fault(
+            column, "the text holds half a character (a lone surrogate); remove it"
+        )
     return JsonRow(path, number, value)
+
+
+def _halved(value: Mapping[str, Any]) -> str | None:
+    """The first column with a surrogate that has lost its other half: UTF-8 cannot write it."""
+    for column, entry in value.items():
+        try:
+            json.dumps([column, entry], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return column
+    return None

@@ -16,7 +16,7 @@ def find(dataset: Dataset, folder: Path) -> dict[str, list[SplitFile]]:
     A split's file has our name for it or the hub's (`val.jsonl`, `test_r1.parquet`).
 
     Raises:
-        ValueError: there is no such folder, or two files are one split.
+        ValueError: there is no such folder, two files are one split, or one is no file.
     """
     if not folder.is_dir():
         columns = ", ".join(f"{name} ({written(kind)})" for name, kind in dataset.columns.items())
@@ -55,4 +55,6 @@ def _file(folder: Path, name: str) -> Path | None:
     there = [file for file in files if file.exists()]
     if len(there) > 1:
         raise ValueError(f"{there[0]} and {there[1]} are the same split; keep one of them")
+    if there and not there[0].is_file():  # a pipe would be waited on for ever
+        raise ValueError(f"{there[0]} is no file; put the rows of the split there as a file")
     return there[0] if there else None

@@ -33,7 +33,10 @@ class RawRows(Sequence):
     def __init__(self, files: Sequence[SplitFile], columns: Sequence[str] | None = None) -> None:
         """`columns` are the only ones read from parquet; by default all are."""
         self._extras = [file.extra for file in files]
-        self._parts = [_read(file.path, columns) for file in files]
+        self._parts = [
+            _read(file.path, columns and [name for name in columns if name not in file.extra])
+            for file in files
+        ]
         self._ends = list(accumulate(len(part) for part in self._parts))
 
     def __len__(self) -> int:
@@ -75,10 +78,14 @@ class _ParquetRows(Sequence):
         self._path = path
         try:
             there = pq.read_schema(path).names
-            chosen = None if columns is None else [name for name in there if name in columns]
+            if columns is not None and (missing := [n for n in columns if n not in there]):
+                raise ValueError(
+                    f"{path}, column {missing[0]!r}: the column is missing; the file has "
+                    f"{', '.join(there) or 'no columns'}: rename or add it"
+                )
             # By path alone: pyarrow would take parts of it (`default/train`) for partitions.
             with open(path, "rb") as stream:
-                self._table = pq.read_table(stream, columns=chosen)
+                self._table = pq.read_table(stream, columns=columns)
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
@@ -89,12 +96,22 @@ class _ParquetRows(Sequence):
         return self._table.num_rows
 
     def __getitem__(self, place: int) -> JsonRow:
-        (values,) = self._table.slice(place, 1).to_pylist()
+        (values,) = self._values(self._table.slice(place, 1), place)
         return JsonRow(self._path, place + 1, values)
 
     def __iter__(self) -> Iterator[JsonRow]:
         number = 0
         for batch in self._table.to_batches(max_chunksize=_BATCH):
-            for values in batch.to_pylist():
+            for values in self._values(batch, number):
                 number += 1
                 yield JsonRow(self._path, number, values)
+
+    def _values(self, rows: Any, before: int) -> list[dict[str, Any]]:
+        """Arrow's rows as Python objects; `before` rows of the file come before them."""
+        try:
+            return rows.to_pylist()
+        except (ValueError, OverflowError) as error:
+            raise ValueError(
+                f"{self._path}, rows {before + 1} to {before + rows.num_rows}: a value cannot be "
+                f"read ({error}); write the file again, texts as UTF-8"
+            ) from None

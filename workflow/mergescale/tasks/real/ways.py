@@ -13,7 +13,7 @@ from mergescale.tasks.real.splits import Row, values_of
 from mergescale.tasks.task import Example, stable_fraction
 
 if TYPE_CHECKING:
-    from mergescale.tasks.promptsource import PromptTemplate
+    from mergescale.tasks.promptsource import PromptTemplate, Rendered
 
 ASKED = ("one", "all")
 TEMPLATE_SOURCES = ("plain", "promptsource")
@@ -113,7 +113,7 @@ class _Promptsource:
         return self.template.name
 
     def ask(self, name: str, raw: Sequence[JsonRow]) -> Example | None:
-        rendered = [self.template.render(line.values) for line in raw]
+        rendered = [self._rendered(line) for line in raw]
         first = rendered[0]
         if first is None:
             return None
@@ -131,6 +131,12 @@ class _Promptsource:
         alike = [found for found in rendered if found and found.input == first.input]
         references = _each_once([text for found in alike for text in found.targets])
         return Example(name, self.name, first.input, references[0], (), references)
+
+    def _rendered(self, line: JsonRow) -> Rendered | None:
+        try:
+            return self.template.render(line.values)
+        except ValueError as error:
+            raise ValueError(f"{line.place}: {error}") from None
 
 
 def _each_once(texts: Sequence[str]) -> tuple[str, ...]:
