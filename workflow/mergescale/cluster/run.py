@@ -19,8 +19,8 @@ def attend(workflow: Any) -> None:
     """Guard a run; to be called in `onstart:`, when the executor exists.
 
     Settles the jobs of earlier runs on SLURM, also before a local run of the same folder. A run on
-    SLURM is watched, and its jobs are submitted, so that it survives or ends with a sentence. Written
-    for Snakemake 9.27 and version 2.8.0 of the executor plugin.
+    SLURM is watched, and its jobs are submitted, so that it survives or ends with a sentence.
+    Written for Snakemake 9.27 and version 2.8.0 of the executor plugin.
     """
     executor = getattr(workflow.scheduler, "_executor", None)
     on_slurm = hasattr(executor, "run_uuid")
