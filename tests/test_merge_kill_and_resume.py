@@ -16,9 +16,11 @@ from safetensors.torch import save_file
 from mergescale.cli.main import main
 
 KILLS = 10
-# The command in small pieces, a mark after each, slow writes: so that kills find it at work.
+# The command in small pieces, a mark after each, slow writes: so that kills find it at work. It
+# hears Ctrl-C even where the tests run in the background of a shell, which makes children deaf.
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from mergescale.cli.main import main
 from mergescale.merging.streaming import journal, pieces
 from mergescale.merging.streaming.output_folder import OutputFolder
