@@ -43,7 +43,7 @@ def test_debian_is_needed(monkeypatch):
 
 
 def test_a_folder_with_a_long_name_is_refused():
-    with pytest.raises(CannotStart, match="more than 60 characters"):
+    with pytest.raises(CannotStart, match="longer than 60 characters"):
         check(Path("/tmp") / ("x" * 60))
 
 
