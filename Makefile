@@ -31,7 +31,7 @@ endif
 export PATH := $(BIN):$(PATH)
 
 python_files := workflow tests envs
-snakemake_files := Snakefile workflow/rules
+snakemake_files := Snakefile workflow/rules tests/slurm/toy/Snakefile
 # --configfile takes as many files as follow, so it comes last.
 snakemake := snakemake --cores $(CORES)
 study := $(if $(CONFIG),--configfile $(CONFIG))

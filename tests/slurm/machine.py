@@ -16,6 +16,7 @@ PACKAGES = (
     *("slurmdbd", "slurm-wlm-mysql-plugin", "mariadb-server-core", "mariadb-client-core"),
 )
 COMPILED_IN = Path("/etc/slurm/slurm.conf")
+DEBIAN = Path("/etc/debian_version")
 # Unix sockets have at most 108 bytes of path.
 LONGEST_FOLDER = 60
 
@@ -28,7 +29,7 @@ def check(folder: Path) -> None:
     """Raise CannotStart where this machine, or `folder`, allows no cluster."""
     if os.geteuid() != 0:
         raise CannotStart("a SLURM cluster needs root, to start its daemons and fake GPUs")
-    if not shutil.which("apt-get") or not Path("/etc/debian_version").is_file():
+    if not shutil.which("apt-get") or not DEBIAN.is_file():
         raise CannotStart("a SLURM cluster needs Debian's packages, and here is no apt-get")
     if len(str(folder)) > LONGEST_FOLDER:
         raise CannotStart(

@@ -231,6 +231,7 @@ def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, clus
     at_work(run, "nap 21")
     cluster.kill("slurmctld")
     cluster.kill("slurmdbd")
+    (run.folder / "go").touch()
     run.until(lambda: "SLURM does not answer" in run.text and "not submitted" in run.text)
     cluster.start_slurmdbd()
     cluster.start_slurmctld()

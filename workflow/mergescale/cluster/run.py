@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from mergescale.cluster import orphans
 from mergescale.cluster.submission import Submission
-from mergescale.cluster.watch import PATIENCE_SECONDS, Watch
+from mergescale.cluster.watch import PATIENCE_SECONDS, SilentScheduler, Watch
 
 PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
 EXECUTOR = ("check_active_jobs", "get_partition_arg", "_report_job_error_threadsafe")
@@ -45,12 +46,30 @@ def attend(workflow: Any) -> None:
             "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one "
             f"that envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
         )
-    from snakemake.exceptions import WorkflowError  # shown without a traceback
-
     orphans.record(executor.run_uuid)
-    watch = Watch(executor, patience=patience, fault=WorkflowError)
-    executor.check_active_jobs = watch.check
+    watch = Watch(executor, patience=patience)
+
+    async def check(active_jobs: list[Any]) -> AsyncIterator[Any]:
+        try:
+            async for job in watch.check(active_jobs):
+                yield job
+        except SilentScheduler as silence:
+            leave(workflow, silence)
+
+    executor.check_active_jobs = check
     Submission(executor, patience=patience)
+
+
+def leave(workflow: Any, why: Exception) -> None:
+    """End this process at once with a sentence, and without a lock.
+
+    Nothing is tidied up: Snakemake would remove folders that jobs still at work will write to.
+    """
+    logging.getLogger("snakemake.logging").error(f"mergescale: error: {why}")
+    workflow.persistence.unlock()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def seconds_of_patience() -> float:

@@ -51,7 +51,7 @@ class Watch:
     """Asks how the jobs of a run are and reports their ends to the executor that submitted them.
 
     `ask(run, ids)` gives (state, reason) by id, as `slurm.states` does; `patience` and `grace` are
-    seconds; `fault` is raised when patience is at its end.
+    seconds.
     """
 
     def __init__(
@@ -61,9 +61,8 @@ class Watch:
         patience: float = PATIENCE_SECONDS,
         grace: float = GRACE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        fault: type[Exception] = SilentScheduler,
     ) -> None:
-        self.executor, self.ask, self.clock, self.fault = executor, ask, clock, fault
+        self.executor, self.ask, self.clock = executor, ask, clock
         self.patience, self.grace = patience, grace
         self.silent_since: float | None = None
         self.doubted_since: dict[tuple[str, str], float] = {}
@@ -71,7 +70,7 @@ class Watch:
     async def check(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
         """Report the jobs that ended and yield those that go on (as `check_active_jobs` does).
 
-        Raises `fault` (SilentScheduler) when SLURM has been silent for too long.
+        Raises SilentScheduler when SLURM has been silent for too long.
         """
         executor = self.executor
         settings = executor.workflow.executor_settings
@@ -131,7 +130,7 @@ class Watch:
                 f"for {self.patience / 60:g} minutes."
             )
         if now - self.silent_since >= self.patience:
-            raise self.fault(
+            raise SilentScheduler(
                 f"SLURM has not answered for {self.patience / 60:g} minutes ({silence}). Jobs "
                 f"{', '.join(ids)} may still run. Start the same command again when SLURM is back: "
                 "it waits for them and goes on."
