@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mergescale.merging.election import MEAN, elected
 from mergescale.merging.random_mask import RandomNumbers
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -25,6 +27,7 @@ class Chunk:
         weights: the factor of each expert; 1 unless the recipe says so.
         settings: each expert's parameters: the recipe's, but for what it sets for one expert.
         seed: of methods that draw at random.
+        compiled: whether compiled loops take the place of torch where there are any.
     """
 
     tensor: str
@@ -35,6 +38,7 @@ class Chunk:
     weights: Sequence[float]
     settings: Sequence[Mapping[str, Any]] = ()
     seed: int | None = None
+    compiled: bool = False
     thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     sums: Mapping[str, Tensor] = field(default_factory=dict)
     # What methods of one pass have in common and need not compute twice.
@@ -59,18 +63,26 @@ class Chunk:
             self.shared[key] = sum(self.weighted())
         return self.shared[key]
 
+    def elected(self, entries: Sequence[Tensor], aggregate: str = MEAN) -> Tensor:
+        """The disjoint mean (or sum) of the experts' entries, which `weighted` made: `elected`."""
+        return elected(entries, self.weights, aggregate, self.compiled)
+
     def kept_at_random(self, number: int, drop: float) -> Tensor:
         """DARE's mask of the number-th expert: fp32 ones with probability 1 - drop, else zeros."""
         import torch
 
+        # As bytes: torch turns those into numbers several times faster than booleans.
+        kept = torch.from_numpy(self.drawn(number, drop).view("int8"))
+        return kept.to(self.base.device).to(self.base.dtype)
+
+    def drawn(self, number: int, drop: float) -> np.ndarray:
+        """DARE's mask of the number-th expert as booleans: what `kept_at_random` is made of."""
         expert = self.experts[number]
         key = (self.seed, expert)
         if key not in self.shared:
             stop = self.start + len(self.base)
             self.shared[key] = RandomNumbers(self.seed, expert, self.tensor, self.start, stop)
-        # As bytes: torch turns those into numbers several times faster than booleans.
-        kept = torch.from_numpy(self.shared[key].kept(drop).view("int8"))
-        return kept.to(self.base.device).to(self.base.dtype)
+        return self.shared[key].kept(drop)
 
 
 def times(delta: Tensor, weight: float) -> Tensor:

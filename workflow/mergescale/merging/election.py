@@ -13,7 +13,10 @@ _CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
 
 
 def elected(
-    deltas: Sequence[Tensor], weights: Sequence[float] = (), aggregate: str = MEAN
+    deltas: Sequence[Tensor],
+    weights: Sequence[float] = (),
+    aggregate: str = MEAN,
+    compiled: bool = False,
 ) -> Tensor:
     """Per element: the mean (or sum) of the entries whose sign is the elected one, else 0.
 
@@ -22,11 +25,14 @@ def elected(
     merge of the whole. An entry of 0 (trimmed or dropped) agrees with no sign and is not counted.
 
     deltas: one fp32 tensor per expert, all of one shape, already times its weight. weights: what
-    each counts for in the mean; 1 by default. Returns a tensor of that shape.
+    each counts for in the mean; 1 by default. compiled: by the compiled loop, for contiguous
+    tensors of the CPU; the bits are the same. Returns a tensor of that shape.
     """
     import torch
 
     weights = weights or [1.0] * len(deltas)
+    if compiled:
+        return _elected_by_a_loop(deltas, weights, aggregate)
     sign = deltas[0] + deltas[1] if len(deltas) > 1 else deltas[0].clone()
     for delta in deltas[2:]:
         sign.add_(delta)
@@ -48,3 +54,22 @@ def elected(
             count[count.abs() < _CANCELLED] = 1  # nor where weights of both signs cancel
         total.div_(count)
     return total
+
+
+def _elected_by_a_loop(
+    deltas: Sequence[Tensor], weights: Sequence[float], aggregate: str
+) -> Tensor:
+    import numpy as np
+    import torch
+
+    from mergescale.merging.compiled.election import elect
+
+    made = torch.empty_like(deltas[0])
+    elect(
+        np.array([delta.data_ptr() for delta in deltas], np.int64),
+        np.array(weights, np.float32),
+        aggregate == MEAN,
+        np.float32(max(0.0, min(weights))),
+        made.numpy(),
+    )
+    return made

@@ -3,7 +3,8 @@
 The magnitudes of fp32 numbers order like their bits as integers. A first look counts the upper
 half of the bits, which finds the bin of the wanted rank; a second look counts the lower half of
 the entries in that bin, which gives the entry itself. Counts add up over chunks, shards and
-threads, so the result is that of a complete sort whatever the order of the data.
+threads, so the result is that of a complete sort whatever the order of the data. `compiled` counts
+by compiled loops, for tensors of the CPU.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ def _bits(values: Tensor) -> Tensor:
 class UpperHalves:
     """First level: how many entries have each upper half."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: bool = False) -> None:
         import torch
 
+        self.compiled = compiled
         self.counts = torch.zeros(_HIGH_BINS, dtype=torch.int64)
 
     def add(self, values: Tensor) -> None:
         """Count the entries of a 1-D fp32 tensor."""
+        if self.compiled:
+            from mergescale.merging.compiled.histogram import count_upper
+
+            return count_upper(values.numpy(), self.counts.numpy())
         self.counts += (_bits(values) >> _LOW_BITS).bincount(minlength=_HIGH_BINS)
 
     def merge(self, other: UpperHalves) -> None:
@@ -62,9 +68,10 @@ class UpperHalves:
 class LowerHalves:
     """Second level: in some bins of the first, how many entries have each lower half."""
 
-    def __init__(self, bins: Iterable[int]) -> None:
+    def __init__(self, bins: Iterable[int], compiled: bool = False) -> None:
         import torch
 
+        self.compiled = compiled
         self.counts = {b: torch.zeros(_LOW_BINS, dtype=torch.int64) for b in sorted(set(bins))}
 
     def add(self, values: Tensor) -> None:
@@ -72,6 +79,12 @@ class LowerHalves:
         import numpy as np
         import torch
 
+        if self.compiled:
+            from mergescale.merging.compiled.histogram import count_lower
+
+            for b, counts in self.counts.items():
+                count_lower(values.numpy(), np.uint32(b), counts.numpy())
+            return
         # Few entries lie in a bin: numpy picks them out several times faster than torch.
         bits = _bits(values).numpy()
         upper = bits >> _LOW_BITS

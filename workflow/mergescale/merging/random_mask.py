@@ -95,6 +95,21 @@ def dropped_and_rescaled(chunk: Chunk) -> list[Tensor]:
     for number, (delta, weight) in enumerate(zip(chunk.deltas, chunk.weights, strict=True)):
         # Ten digits, so that 1 - 0.2 is 0.8 and not its binary neighbour.
         drop = round(1 - chunk.settings[number]["density"], 10)
-        kept = chunk.kept_at_random(number, drop).mul_(delta).div_(round(1 - drop, 10))
-        made.append(times(kept, weight))
+        share = round(1 - drop, 10)
+        if chunk.compiled:
+            made.append(_by_a_loop(chunk.drawn(number, drop), delta, share, weight))
+        else:
+            kept = chunk.kept_at_random(number, drop).mul_(delta).div_(share)
+            made.append(times(kept, weight))
+    return made
+
+
+def _by_a_loop(kept: np.ndarray, delta: Tensor, share: float, weight: float) -> Tensor:
+    import numpy as np
+    import torch
+
+    from mergescale.merging.compiled.random_mask import drop_and_rescale
+
+    made = torch.empty_like(delta)
+    drop_and_rescale(kept, delta.numpy(), np.float32(share), np.float32(weight), made.numpy())
     return made

@@ -4,7 +4,6 @@ Trim each task vector to its largest magnitudes, elect a sign for every paramete
 mean over the experts that agree with it.
 """
 
-from mergescale.merging.election import elected
 from mergescale.merging.method import AGGREGATE, DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method
 from mergescale.merging.statistics import Threshold
 
@@ -25,7 +24,7 @@ def reduce(chunk, aggregate, **_):
             chunk.deltas, chunk.of_experts("smallest kept"), chunk.weights, strict=True
         )
     ]
-    return elected(kept, chunk.weights, aggregate)
+    return chunk.elected(kept, aggregate)
 
 
 METHOD = Method(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mergescale.merging.compiled.loading import load, pays
 from mergescale.merging.streaming.check import check_tokenizers
 from mergescale.merging.streaming.journal import Journal
 from mergescale.merging.streaming.memory import (
@@ -76,13 +77,19 @@ def merge_models(
                 raise ValueError(f"expert {name} is the base itself: {base}")
         folders = {name: source.folder for name, source in sources.items()}
         check_tokenizers(ground.folder, folders, tokenizers)
+        new = [merge for merge in merges if not merge.folder.exists()]
+        compiled = device == "cpu" and pays(work_of(ground, sources, new).read)
+        if compiled:
+            load()  # before memory is looked at, of which it takes some
         if threads is None:
             cores = len(os.sched_getaffinity(0))
             threads = most_threads(memory_limit, len(sources), cores) if memory_limit else cores
         memory = (
             None if memory_limit is None else working_memory(memory_limit, len(sources), threads)
         )
-        engine = Engine(ground, sources, threads=threads, memory=memory, device=device)
+        engine = Engine(
+            ground, sources, threads=threads, memory=memory, device=device, compiled=compiled
+        )
         done: dict[int, Done] = {}
         for number, merge in enumerate(merges):
             if found := _finished(merge, engine):

@@ -23,10 +23,17 @@ class Reader:
     What `deltas` returns lives there until the thread's next call.
     """
 
-    def __init__(self, base: Source, experts: Sequence[Source], elements: int, device: str) -> None:
+    def __init__(
+        self,
+        base: Source,
+        experts: Sequence[Source],
+        elements: int,
+        device: str,
+        compiled: bool = False,
+    ) -> None:
         self.base, self.experts = base, experts
         self.elements = max(BLOCK, elements // BLOCK * BLOCK)
-        self.device = device
+        self.device, self.compiled = device, compiled
         self._own = threading.local()
 
     def deltas(
@@ -48,18 +55,24 @@ class Reader:
         deltas = []
         for number in wanted:
             delta = buffers[1 + number][: len(piece)]
-            delta.copy_(self._read(1 + number, piece, raw, digests))
-            delta.sub_(base)
+            largest = self._subtract(self._read(1 + number, piece, raw, digests), base, delta)
             # One look at the difference covers both operands; who is at fault matters only then.
-            # The extremes tell, and cost less than any sum: NaN is passed on, infinity is one.
-            if len(piece):
-                bounds = [bound.item() for bound in delta.aminmax()]
-                if not all(map(isfinite, bounds)):
-                    self._blame(piece, number)
-                if differs is not None and any(bounds):
-                    differs[number] = True
+            if not isfinite(largest):
+                self._blame(piece, number)
+            if differs is not None and largest:
+                differs[number] = True
             deltas.append(delta)
         return base, deltas
+
+    def _subtract(self, values: Tensor, base: Tensor, delta: Tensor) -> float:
+        """Set `delta` to values - base; its largest magnitude, infinite or NaN if one is."""
+        import torch
+
+        if self.compiled and values.dtype in (torch.bfloat16, torch.float32):
+            return _subtracted_by_a_loop(values, base, delta)
+        delta.copy_(values).sub_(base)
+        # The extremes cost less than any sum: NaN is passed on, infinity is one.
+        return max(abs(bound.item()) for bound in delta.aminmax()) if len(delta) else 0.0
 
     def raw(self, piece: Piece) -> memoryview:
         """The base's bytes of a piece."""
@@ -106,6 +119,19 @@ class Reader:
                 f"{expert.label}: tensor {piece.tensor} less that of {self.base.label} "
                 "overflows fp32"
             )
+
+
+def _subtracted_by_a_loop(values: Tensor, base: Tensor, delta: Tensor) -> float:
+    import numpy as np
+    import torch
+
+    from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
+
+    if values.dtype == torch.bfloat16:
+        bits = from_bfloat16(values.view(torch.uint16).numpy(), base.numpy(), delta.numpy())
+    else:
+        bits = from_float32(values.numpy(), base.numpy(), delta.numpy())
+    return float(np.uint32(bits).view(np.float32))
 
 
 def block_digest(piece: Piece, raw: memoryview, item_bytes: int) -> int:

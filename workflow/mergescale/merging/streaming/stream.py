@@ -23,15 +23,10 @@ from mergescale.merging.streaming.pieces import Piece, in_order, piece_elements,
 from mergescale.merging.streaming.reader import Reader
 from mergescale.merging.streaming.source import Source, check_alike
 from mergescale.merging.streaming.stream_statistics import Found, find
+from mergescale.merging.streaming.written import as_bytes, written
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def _dtype(name: str) -> Any:
-    import torch
-
-    return getattr(torch, name)
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,8 @@ class Engine:
 
     base, experts: open sources, the experts in order of their names. threads: how many pieces are
     worked on at once. memory: bytes for all of them together, None for what is fast. device: where
-    methods compute.
+    methods compute. compiled: whether by compiled loops, where there are any and the device is a
+    CPU; the bits are the same.
     """
 
     def __init__(
@@ -98,6 +94,7 @@ class Engine:
         threads: int,
         memory: int | None,
         device: str = "cpu",
+        compiled: bool = False,
     ) -> None:
         self.base = base
         self.names = sorted(experts)
@@ -105,8 +102,9 @@ class Engine:
         for expert in self.experts:
             check_alike(expert, base)
         self.threads, self.device = threads, device
+        self.compiled = compiled and device == "cpu"
         self.elements = piece_elements(len(experts), threads, memory, device)
-        self.reader = Reader(base, self.experts, self.elements, device)
+        self.reader = Reader(base, self.experts, self.elements, device, self.compiled)
 
     def statistics(self, merges: Sequence[Merge], kept: Path | None, progress: Any) -> Found:
         """Everything that the methods of these merges ask for."""
@@ -187,19 +185,15 @@ class Engine:
                 made = merge.method.reduce(chunk, **merge.parameters)
                 taus[key] = made if isinstance(made, tuple) else (made, {})
             tau, masks = taus[key]
-            update = tau * merge.lam
-            merged = update + base if merge.lam else base
-            written = merged.to(_dtype(merge.dtype))
-            if not all(bound.isfinite() for bound in written.aminmax()):
+            values, moving, lost = written(tau, merge.lam, base, merge.dtype, self.compiled)
+            if values is None:
                 wider = "" if merge.dtype == "float32" else "; write it in float32"
                 raise ValueError(
                     f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
                 )
-            if merge.dtype != "float32":
-                moving, lost = lost_update(update, written, base)
-                counted.moving[number] += moving
-                counted.lost[number] += lost
-            output.write(piece, as_bytes(written))
+            counted.moving[number] += moving
+            counted.lost[number] += lost
+            output.write(piece, values)
             for name, mask in masks.items():
                 output.write(piece, as_bytes(mask), mask=name)
 
@@ -221,6 +215,7 @@ class Engine:
             weights=[merge.weights.get(expert, 1.0) for expert in merge.experts],
             settings=merge.settings,
             seed=merge.seed,
+            compiled=self.compiled,
             shared={} if shared is None else shared,
         )
 
@@ -230,22 +225,3 @@ class Engine:
         if self.base.tensors[piece.tensor].floating:
             items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
         return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
-
-
-def lost_update(update: Tensor, written: Tensor, base: Tensor) -> tuple[int, int]:
-    """How many entries of lambda * tau are not 0, and how many of those the output's dtype lost.
-
-    Counted by numpy, whose comparisons and counts are several times faster than torch's.
-    """
-    import numpy as np
-
-    moving = update.cpu().numpy() != 0
-    same = written.float().cpu().numpy() == base.cpu().numpy()
-    return int(np.count_nonzero(moving)), int(np.count_nonzero(moving & same))
-
-
-def as_bytes(values: Tensor) -> memoryview:
-    """The bytes of a contiguous tensor, as a file holds them."""
-    import torch
-
-    return memoryview(values.contiguous().cpu().view(torch.uint8).numpy())

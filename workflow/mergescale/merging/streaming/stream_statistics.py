@@ -99,7 +99,8 @@ def _thresholds(
 ) -> dict[tuple[str, tuple[float, str]], float]:
     """Thresholds of the whole model or of one tensor, of several experts at once."""
     numbers = {engine.names.index(expert): sorted(d) for expert, d in wanted.items()}
-    upper = _look(engine, tensor, {n: UpperHalves for n in numbers}, progress)
+    loops = engine.compiled
+    upper = _look(engine, tensor, {n: lambda: UpperHalves(loops) for n in numbers}, progress)
     places = {
         (n, share): upper[n].find(*share) for n, shares in numbers.items() for share in shares
     }
@@ -110,7 +111,11 @@ def _thresholds(
     lower = _look(
         engine,
         tensor,
-        {n: lambda chosen=chosen: LowerHalves(chosen) for n, chosen in bins.items() if chosen},
+        {
+            n: lambda chosen=chosen: LowerHalves(chosen, loops)
+            for n, chosen in bins.items()
+            if chosen
+        },
         progress,
     )
     return {

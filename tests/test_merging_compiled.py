@@ -1,0 +1,149 @@
+"""Compiled loops: bit for bit what torch computes, on numbers of every kind."""
+
+import numpy as np
+import pytest
+import torch
+from test_merge_engine import METHODS, contents, folders, of, wanted  # noqa: F401
+
+from mergescale.merging.chunk import Chunk
+from mergescale.merging.compiled import loading
+from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
+from mergescale.merging.election import MEAN, SUM, elected
+from mergescale.merging.histogram import LowerHalves, UpperHalves
+from mergescale.merging.random_mask import dropped_and_rescaled
+from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.streaming.written import written
+
+# No multiple of any block, and more than one of the largest.
+SIZE = 5000 + 7
+ODD = (0.0, -0.0, 1e-45, -1e-40, 3.4e38, -3.4e38)
+NOT_FINITE = (float("inf"), float("-inf"), float("nan"))
+
+
+@pytest.fixture(params=range(3))
+def random(request):
+    return torch.Generator().manual_seed(request.param)
+
+
+def numbers(random, zeros=0.5):
+    """Normal numbers, many of them 0 or equal to others, some at the ends of what fp32 holds."""
+    values = torch.randn(SIZE, generator=random)
+    values[torch.rand(SIZE, generator=random) < zeros] = 0
+    values = (values * 64).round() / 64  # so that sums cancel and magnitudes tie
+    values[: len(ODD)] = torch.tensor(ODD)
+    return values[torch.randperm(SIZE, generator=random)].contiguous()
+
+
+def same(one, other):
+    """Equal bits; zeros may differ in sign, which no later step looks at."""
+    one, other = (values.numpy() + np.float32(0) for values in (one, other))
+    return np.array_equal(one.view(np.uint32), other.view(np.uint32))
+
+
+@pytest.mark.parametrize("weights", [(), (1.0, 0.3, 2.0, 0.7), (1.0, -1.0, 0.5, 2.0)])
+@pytest.mark.parametrize("aggregate", [MEAN, SUM])
+@pytest.mark.parametrize("experts", [1, 2, 4])
+def test_elections(random, experts, weights, aggregate):
+    deltas = [numbers(random) / 8 for _ in range(experts)]
+    expected = elected(deltas, weights[:experts], aggregate)
+    assert same(elected(deltas, weights[:experts], aggregate, compiled=True), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_task_vectors_and_their_largest_magnitude(random, dtype):
+    base = numbers(random)
+    values = numbers(random).clamp(-1e38, 1e38).to(dtype)
+    loop = from_bfloat16 if dtype == torch.bfloat16 else from_float32
+    raw = values.view(torch.uint16) if dtype == torch.bfloat16 else values
+    made = torch.empty(SIZE)
+
+    def largest():
+        bits = loop(raw.numpy(), base.numpy(), made.numpy())
+        return np.uint32(bits).view(np.float32)
+
+    found, expected = largest(), values.float() - base
+    assert same(made, expected) and found == expected.abs().max()
+    for bad in NOT_FINITE:
+        values[SIZE // 2] = bad
+        assert not np.isfinite(largest())
+
+
+def test_histograms(random):
+    values = numbers(random)
+    by_torch, by_loop = UpperHalves(), UpperHalves(compiled=True)
+    for histogram in (by_torch, by_loop):
+        histogram.add(values)
+    assert torch.equal(by_torch.counts, by_loop.counts)
+    for density in (0.1, 0.4):
+        place = by_torch.find(density)
+        halves = [LowerHalves([place[0], 0], compiled) for compiled in (False, True)]
+        for histogram in halves:
+            histogram.add(values)
+        assert halves[0].counts.keys() == halves[1].counts.keys()
+        for b, counts in halves[0].counts.items():
+            assert torch.equal(counts, halves[1].counts[b])
+        assert (
+            halves[1].value(*place)
+            == values.abs().sort(descending=True)[0][int(np.ceil(density * SIZE)) - 1]
+        )
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+@pytest.mark.parametrize("density", [0.2, 1 / 3, 1.0])
+def test_drops(random, density, weight):
+    chunks = [
+        Chunk(
+            tensor="w",
+            start=1 << 16,
+            experts=["a"],
+            deltas=[numbers(torch.Generator().manual_seed(5), zeros=0.1)],
+            base=torch.zeros(SIZE),
+            weights=[weight],
+            settings=[{"density": density}],
+            seed=3,
+            compiled=compiled,
+        )
+        for compiled in (False, True)
+    ]
+    (expected,), (made,) = map(dropped_and_rescaled, chunks)
+    assert same(made, expected)
+    assert density == 1 or 0 < int((made != 0).sum()) < SIZE * 0.5
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_what_is_written(random, dtype, lam):
+    tau, base = (numbers(random).clamp(-100, 100) for _ in range(2))
+    expected = written(tau, lam, base, dtype)
+    made = written(tau, lam, base, dtype, compiled=True)
+    assert bytes(made[0]) == bytes(expected[0]) and made[1:] == expected[1:]
+    if dtype == "bfloat16" and lam:
+        assert 0 < made[2] < made[1] < SIZE
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_not_finite_is_not_written(dtype, compiled):
+    tau, base = torch.zeros(SIZE), torch.ones(SIZE)
+    for bad in (*NOT_FINITE, 3.4e38):  # the last one, rounded to 16 bits, is infinite
+        tau[SIZE - 1] = bad
+        values, _, _ = written(tau, 1.0, base, dtype, compiled)
+        assert (values is None) == (dtype != "float32" or bad != 3.4e38)
+
+
+def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    dtypes = ("float32", "bfloat16", "float16")
+    made = {}
+    for least in (0, 10**12):
+        monkeypatch.setattr(loading, "LEAST_BYTES", least)
+        merges = [
+            wanted(tmp_path / str(least) / dtype, name, dtype=dtype)
+            for name in METHODS
+            for dtype in dtypes
+        ]
+        done = merge_models(folders["base"], experts, merges, threads=2)
+        records = [{**each.record, "created": None, "plan": None} for each in done]
+        made[least] = [contents(merge.folder) for merge in merges], records
+    assert made[0][0] == made[10**12][0]
+    assert [r["lost_update"] for r in made[0][1]] == [r["lost_update"] for r in made[10**12][1]]

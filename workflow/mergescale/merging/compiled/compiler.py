@@ -1,0 +1,61 @@
+"""How loops are compiled: by numba, kept on disk, without python's lock while they run.
+
+A loop does in one reading of its arrays what a formula elsewhere says in several torch operations,
+in the same order of the same fp32 operations (nothing is fused or reordered): it gives the same
+bits, which tests check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+
+def compiled(*signatures: str) -> Callable[[Callable], Callable]:
+    """A decorator: the function compiled for these types, or as kept from an earlier process."""
+
+    def decorate(function: Callable) -> Callable:
+        try:
+            return njit(list(signatures), nogil=True, cache=True)(function)
+        except RuntimeError:  # neither the source's folder nor the user's can keep it
+            return njit(list(signatures), nogil=True)(function)
+
+    return decorate
+
+
+@intrinsic
+def bits_of(typing_context: Any, number: Any) -> Any:
+    """The 32 bits of an fp32 number, as uint32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.uint32(types.float32), code
+
+
+@intrinsic
+def float_of(typing_context: Any, bits: Any) -> Any:
+    """The fp32 number of 32 bits."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.uint32), code
+
+
+@intrinsic
+def _pointer_to(typing_context: Any, address: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), code
+
+
+@njit
+def floats_at(address, start, stop):
+    """Elements start..stop-1 of an fp32 array of which only the address is known."""
+    return carray(_pointer_to(address + 4 * start), (stop - start,))
