@@ -10,7 +10,7 @@ from mergescale.merging.compiled import loading
 from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
 from mergescale.merging.election import MEAN, SUM, elected
 from mergescale.merging.histogram import LowerHalves, UpperHalves
-from mergescale.merging.random_mask import dropped_and_rescaled
+from mergescale.merging.random_mask import RandomNumbers, dropped_and_rescaled
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.streaming.written import written
 
@@ -86,6 +86,17 @@ def test_histograms(random):
             halves[1].value(*place)
             == values.abs().sort(descending=True)[0][int(np.ceil(density * SIZE)) - 1]
         )
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (3, 5000), (2**20 + 5, 2**20 + 70)])
+@pytest.mark.parametrize("seed", [0, 17])
+def test_random_numbers(seed, start, stop):
+    drawn = [RandomNumbers(seed, "a", "w", start, stop, compiled) for compiled in (False, True)]
+    assert np.array_equal(drawn[0].upper, drawn[1].upper)
+    # Drop rates whose lower half decides are those of an entry's own upper half.
+    own = (int(drawn[0].upper[-1]) + 0.5) / 2**16
+    for drop in (0.0, 0.8, 1 / 3, own):
+        assert np.array_equal(drawn[0].kept(drop), drawn[1].kept(drop))
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.3])

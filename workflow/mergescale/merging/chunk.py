@@ -81,7 +81,9 @@ class Chunk:
         key = (self.seed, expert)
         if key not in self.shared:
             stop = self.start + len(self.base)
-            self.shared[key] = RandomNumbers(self.seed, expert, self.tensor, self.start, stop)
+            self.shared[key] = RandomNumbers(
+                self.seed, expert, self.tensor, self.start, stop, self.compiled
+            )
         return self.shared[key].kept(drop)
 
 

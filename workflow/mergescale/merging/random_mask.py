@@ -26,13 +26,17 @@ HALVES = 16  # 16-bit numbers in a Philox block of 256 bits
 
 @dataclass(frozen=True)
 class RandomNumbers:
-    """The numbers of the entries start..stop-1 (flat indices) of a tensor of an expert."""
+    """The numbers of the entries start..stop-1 (flat indices) of a tensor of an expert.
+
+    compiled: drawn and compared by compiled loops; the same numbers.
+    """
 
     seed: int
     expert: str
     tensor: str
     start: int
     stop: int
+    compiled: bool = False
 
     @cached_property
     def upper(self) -> np.ndarray:
@@ -54,11 +58,23 @@ class RandomNumbers:
         if not 0 <= drop < 1:
             raise ValueError(f"drop is {drop}, allowed is a number from 0 to below 1")
         upper, lower = divmod(round(drop * 2**32), 2**16)
-        kept = self.upper >= upper
-        if lower:
+        kept = np.empty(len(self.upper), bool)
+        undecided = self._keep(upper, kept)
+        if lower and undecided:
             for place in np.flatnonzero(self.upper == upper).tolist():
                 kept[place] = self.lower(self.start + place) >= lower
         return kept
+
+    def _keep(self, least: int, kept: np.ndarray) -> int:
+        """Set `kept` by the upper halves alone; how many of them are just `least`."""
+        import numpy as np
+
+        if self.compiled:
+            from mergescale.merging.compiled.random_mask import keep
+
+            return keep(self.upper, np.uint32(least), kept)
+        np.greater_equal(self.upper, least, out=kept)
+        return int(np.count_nonzero(self.upper == least))
 
     def _halves(self, which: str, start: int, stop: int) -> np.ndarray:
         """16-bit numbers start..stop-1 of the stream of the tensor called `which`."""
@@ -67,10 +83,16 @@ class RandomNumbers:
         name = "\0".join((str(int(self.seed)), self.expert, self.tensor, *filter(None, [which])))
         key = int.from_bytes(sha256(name.encode()).digest()[:16], "little")
         first = start // HALVES
-        generator = np.random.Generator(np.random.Philox(key=key).advance(first))
-        # Full range: the raw output of the generator, made without holding python's lock.
-        blocks = -(-stop // HALVES) - first
-        raw = generator.integers(0, 2**64, size=blocks * HALVES // 4, dtype=np.uint64)
+        words = (-(-stop // HALVES) - first) * HALVES // 4
+        if self.compiled:
+            from mergescale.merging.compiled.random_mask import philox
+
+            raw = np.empty(words, np.uint64)
+            philox(np.uint64(key % 2**64), np.uint64(key >> 64), np.uint64(first), raw)
+        else:
+            generator = np.random.Generator(np.random.Philox(key=key).advance(first))
+            # Full range: the raw output of the generator, made without holding python's lock.
+            raw = generator.integers(0, 2**64, size=words, dtype=np.uint64)
         # Little-endian on every machine: the low bits of a 64-bit word come before the high ones.
         halves = raw.astype("<u8", copy=False).view("<u2")
         return halves[start - first * HALVES : stop - first * HALVES]

@@ -48,6 +48,18 @@ def float_of(typing_context: Any, bits: Any) -> Any:
 
 
 @intrinsic
+def upper_half_of_product(typing_context: Any, one: Any, other: Any) -> Any:
+    """The upper 64 bits of the product of two uint64."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide, half = ir.IntType(128), ir.IntType(64)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), half)
+
+    return types.uint64(types.uint64, types.uint64), code
+
+
+@intrinsic
 def _pointer_to(typing_context: Any, address: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
