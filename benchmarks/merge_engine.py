@@ -6,8 +6,10 @@ FOLDER gets the models (hidden 1024, 12 layers, vocabulary 32,000, untied, bf16;
 made once). PYTHON is the interpreter of an environment with mergekit (`pip install
 mergekit==0.1.5`); without it only this engine and plain copying are timed. All runs of a round come
 one after the other, so that their ratios hold on a noisy machine; each is a process of its own, and
-its wall time and peak memory include its start. Peaks are resident memory (`ru_maxrss`, with the
-page cache that a process has mapped), and for this engine anonymous memory too.
+its wall time and peak memory include its start. Before each, what the last one wrote is brought to
+the disk. mergekit ends without waiting for that, so the others do too; --sync lets these wait.
+Peaks are resident memory (`ru_maxrss`, with the page cache that a process has mapped), and for this
+engine anonymous memory too.
 """
 
 from __future__ import annotations
@@ -121,6 +123,7 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
 
 def measured(command: list[str], **more: str) -> dict[str, float]:
     """Wall time and peaks of a command; a failed one ends the benchmark."""
+    os.sync()
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **more}
     run = subprocess.run(
         [sys.executable, "-c", WATCH, *command],
@@ -135,31 +138,32 @@ def measured(command: list[str], **more: str) -> dict[str, float]:
     return found
 
 
-def plain(folder: Path, experts: int, threads: int) -> dict[str, float]:
+def plain(folder: Path, experts: int, threads: int, sync: bool) -> dict[str, float]:
     """Read every input once and write one output, with plain system calls."""
     code = (
         "import os, sys\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "files, out, threads = sys.argv[1:-2], sys.argv[-2], int(sys.argv[-1])\n"
+        "*files, out, threads, sync = sys.argv[1:]\n"
         "def read(file):\n"
         "    buffer = bytearray(1 << 20)\n"
         "    with open(file, 'rb', buffering=0) as stream:\n"
         "        while stream.readinto(buffer): pass\n"
-        "with ThreadPoolExecutor(threads) as pool: list(pool.map(read, files))\n"
+        "with ThreadPoolExecutor(int(threads)) as pool: list(pool.map(read, files))\n"
         "left, block = os.path.getsize(files[0]), bytes(1 << 20)\n"
         "with open(out, 'wb', buffering=0) as stream:\n"
         "    while left > 0: left -= stream.write(block[:left])\n"
-        "    os.fsync(stream.fileno())\n"
+        "    if sync == 'sync': os.fsync(stream.fileno())\n"
     )
     names = ["base", *(f"expert{n}" for n in range(1, experts + 1))]
     files = [str(folder / name / "model.safetensors") for name in names]
     out = folder / "plain.out"
-    found = measured([sys.executable, "-c", code, *files, str(out), str(threads)])
+    waits = "sync" if sync else ""
+    found = measured([sys.executable, "-c", code, *files, str(out), str(threads), waits])
     out.unlink()
     return found
 
 
-def ours(folder: Path, recipe: dict, experts: int, threads: int) -> dict[str, float]:
+def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> dict[str, float]:
     """One merge by `python -m mergescale merge`, with no threshold kept from before."""
     import yaml
 
@@ -177,6 +181,7 @@ def ours(folder: Path, recipe: dict, experts: int, threads: int) -> dict[str, fl
         [
             sys.executable, "-m", "mergescale", "merge", str(file), str(out),
             "--threads", str(threads), "--kept", str(kept), "--timing", str(folder / "timing.json"),
+            *(() if sync else ("--no-sync",)),
         ]
     )  # fmt: skip
 
@@ -216,6 +221,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--experts", type=int, default=EXPERTS)
+    parser.add_argument("--sync", action="store_true", help="wait until the disk holds the output")
     chosen = parser.parse_args()
     build(chosen.folder, SHAPE, chosen.experts)
     runs: dict[str, list[dict[str, float]]] = {}
@@ -229,16 +235,16 @@ def main() -> None:
             flush=True,
         )
 
+    common = chosen.experts, chosen.threads, chosen.sync
+    plain(chosen.folder, *common)  # from here on the inputs are in memory
     for _ in range(chosen.repeats):
-        note("plain", plain(chosen.folder, chosen.experts, chosen.threads))
+        note("plain", plain(chosen.folder, *common))
         for method in chosen.methods:
-            note(
-                f"ours {method}", ours(chosen.folder, OURS[method], chosen.experts, chosen.threads)
-            )
+            note(f"ours {method}", ours(chosen.folder, OURS[method], *common))
             if chosen.mergekit:
                 found = mergekit(chosen.folder, method, chosen.mergekit, chosen.experts)
                 note(f"mergekit {method}", found)
-        note("ours all", ours(chosen.folder, {"merges": ALL}, chosen.experts, chosen.threads))
+        note("ours all", ours(chosen.folder, {"merges": ALL}, *common))
     middle = {name: median(r["seconds"] for r in found) for name, found in runs.items()}
     print("\nmedian seconds; ratio to plain reading and writing; mergekit / ours")
     for method in [*chosen.methods, "all"]:

@@ -33,7 +33,7 @@ def main() -> None:
         folder = chosen.folder / name
         build(folder, shape, EXPERTS)
         for experts in (2, EXPERTS):
-            found = ours(folder, OURS[chosen.method], experts, chosen.threads)
+            found = ours(folder, OURS[chosen.method], experts, chosen.threads, sync=False)
             peaks[name, experts] = found["anonymous"]
             print(
                 f"{chosen.method} {name} {experts} experts: anonymous "
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"largest / smallest peak: {max(peaks.values()) / min(peaks.values()):.3f}")
     limit = parse_bytes(chosen.enforce)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    found = ours(chosen.folder / "2.1B", OURS[chosen.method], EXPERTS, chosen.threads)
+    found = ours(chosen.folder / "2.1B", OURS[chosen.method], EXPERTS, chosen.threads, sync=False)
     print(
         f"{chosen.method} 2.1B {EXPERTS} experts under RLIMIT_DATA {limit:,}: done in "
         f"{found['seconds']:.1f} s, anonymous {found['anonymous'] / 1e6:.0f} MB"

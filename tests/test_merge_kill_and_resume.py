@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from mergescale.cli.main import main
+from mergescale.merging.streaming import journal
 
 KILLS = 10
 # The command in small pieces, a mark after each, slow writes: so that kills find it at work. It
@@ -24,7 +25,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from mergescale.cli.main import main
 from mergescale.merging.streaming import journal, pieces
 from mergescale.merging.streaming.output_folder import OutputFolder
-journal._SECONDS_BETWEEN_MARKS = 0
+journal._SECONDS_BETWEEN_MARKS = 0.001
 pieces.WORKING_BYTES = {"cpu": 0}
 write = OutputFolder.write
 def slow(self, *arguments, **more):
@@ -73,10 +74,10 @@ def whole(models, tmp_path_factory):
     return out
 
 
-def command(models, out):
+def command(models, out, *more):
     return [
         *(sys.executable, "-c", SLOW, "merge", str(models / "recipe.yaml"), str(out)),
-        *("--threads", "1", "--memory-limit", "2GB", "--kept", str(models / "kept")),
+        *("--threads", "1", "--memory-limit", "2GB", "--kept", str(models / "kept"), *more),
     ]
 
 
@@ -141,6 +142,26 @@ def test_a_stopped_merge_says_so_and_goes_on(models, whole, tmp_path, stop, stat
     subprocess.run(command(models, out), check=True, capture_output=True)
     assert contents(out) == contents(whole)
     assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_without_sync_marks_hold_until_the_machine_is_started_again(
+    models, whole, tmp_path, restarted
+):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        command(models, out, "--no-sync"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for_mark(process, out, 3)
+    process.kill()
+    process.wait()
+    (mark,) = out.glob(".*.partial/journal.json")
+    if restarted:
+        mark.write_text(json.dumps(json.loads(mark.read_text()) | {"boot": "an earlier one"}))
+    plan = json.loads(mark.read_text())["plan"]
+    assert bool(journal.Journal(mark, plan).done) != restarted
+    subprocess.run(command(models, out, "--no-sync"), check=True, capture_output=True)
+    assert contents(out) == contents(whole)
 
 
 def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys):

@@ -51,6 +51,13 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         help="where thresholds are kept for later merges (default: the user's cache)",
     )
     merge.add_argument(
+        "--no-sync",
+        dest="sync",
+        action="store_false",
+        help="end without waiting until the disk holds the result, as most tools do; it is lost or "
+        "damaged if the machine itself goes down in the next minute",
+    )
+    merge.add_argument(
         "--device",
         default="cpu",
         choices=["auto", "cpu", "cuda"],
@@ -139,6 +146,7 @@ def _merge(chosen: argparse.Namespace) -> None:
             device=device,
             kept=chosen.kept or _cache(),
             tokenizers=recipe.tokenizers,
+            sync=chosen.sync,
             progress=progress.add,
             spared=progress.spare,
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mergescale.merging.streaming.output_folder import OutputFolder
 
-_SECONDS_BETWEEN_MARKS = 5.0
+_SECONDS_BETWEEN_MARKS = 1.0
 
 
 @dataclass
@@ -45,39 +46,87 @@ class Tally:
             mine[:] = [a + b for a, b in zip(mine, theirs, strict=True)]
         self.differs[:] = [a or b for a, b in zip(self.differs, other.differs, strict=True)]
 
+    def copy(self) -> Tally:
+        """What is counted now."""
+        return Tally(self.moving[:], self.lost[:], self.digests[:], self.differs[:])
+
 
 class Journal:
     """The mark of how many pieces are done, in a file beside what they wrote.
 
-    The mark is made only after the pieces are on the disk, and renamed into place whole. `plan`
-    names everything that decides the bytes: a mark of another plan is none.
+    A thread of its own brings what was written to the disk and then makes the mark, renamed into
+    place whole, while the merge goes on; so little is left to wait for at the end. `plan` names
+    everything that decides the bytes: a mark of another plan is none. sync: without it nothing is
+    brought to the disk, and a mark counts only until the machine is started again.
     """
 
-    def __init__(self, file: Path, plan: str) -> None:
-        self.file, self.plan = file, plan
+    def __init__(self, file: Path, plan: str, sync: bool = True) -> None:
+        self.file, self.plan, self.sync = file, plan, sync
         self.done, self.tally = self._read()
-        self._marked = time.monotonic()
+        self._latest: tuple[int, Tally] | None = None
+        self._error: OSError | None = None
 
     def forget(self) -> None:
         """Begin anew, whatever was marked."""
         self.done, self.tally = 0, None
 
-    def mark(self, done: int, tally: Tally, outputs: Sequence[OutputFolder]) -> None:
-        """Say that the first `done` pieces are written; takes effect every few seconds."""
-        if time.monotonic() - self._marked < _SECONDS_BETWEEN_MARKS:
+    @contextmanager
+    def marking(self, outputs: Sequence[OutputFolder]) -> Iterator[None]:
+        """Within this, marks are made of what is `reached`, every second or so."""
+        ended = threading.Event()
+
+        def mark() -> None:
+            try:
+                while not ended.wait(_SECONDS_BETWEEN_MARKS):
+                    self._mark(outputs)
+            except OSError as error:
+                self._error = error
+
+        thread = threading.Thread(target=mark, name="journal", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        self._raise()
+
+    def reached(self, done: int, tally: Tally) -> None:
+        """The first `done` pieces are written. Raises OSError where earlier ones cannot be kept."""
+        self._latest = done, tally.copy()
+        self._raise()
+
+    def _mark(self, outputs: Sequence[OutputFolder]) -> None:
+        latest, self._latest = self._latest, None
+        boot = None if self.sync else this_boot()
+        if latest is None or (not self.sync and boot is None):
             return
-        for output in outputs:
-            output.sync()
+        if self.sync:
+            for output in outputs:
+                output.sync()
+        done, tally = latest
+        mark = {"plan": self.plan, "boot": boot, "done": done, "tally": asdict(tally)}
         partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps({"plan": self.plan, "done": done, "tally": asdict(tally)}))
+        partial.write_text(json.dumps(mark))
         os.replace(partial, self.file)
-        self._marked = time.monotonic()
+
+    def _raise(self) -> None:
+        if self._error:
+            raise self._error
 
     def _read(self) -> tuple[int, Tally | None]:
         try:
             mark = json.loads(self.file.read_text())
-            if mark["plan"] == self.plan:
+            if mark["plan"] == self.plan and mark["boot"] in (None, this_boot()):
                 return int(mark["done"]), Tally(**mark["tally"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return 0, None
+
+
+def this_boot() -> str | None:
+    """Another word each time the machine is started; None where nobody tells."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None

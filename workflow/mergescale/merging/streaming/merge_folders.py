@@ -45,6 +45,7 @@ def merge_models(
     device: str = "cpu",
     kept: Path | None = None,
     tokenizers: str = "same",
+    sync: bool = True,
     progress: Callable[[int], None] = lambda count: None,
     spared: Callable[[int], None] = lambda count: None,
 ) -> list[Done]:
@@ -55,6 +56,8 @@ def merge_models(
     of this process, what it holds already included; without one, each thread takes what is fast.
     kept: a folder for thresholds, which later merges of these experts use again.
     tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
+    sync: wait until the disk holds an output before it gets its name. Without, a machine that goes
+    down in the next minute may leave a damaged one; a process that is killed never does.
     progress: told of the bytes of every step. spared: of those of `estimate` that are not moved,
     since thresholds are kept or a merge is already there.
 
@@ -101,7 +104,7 @@ def merge_models(
             torch.set_num_threads(1)  # the engine's own threads take the pieces
             keep_freed_memory()
             try:
-                made = iter(_stream(engine, todo, kept, tokenizers, progress, spared))
+                made = iter(_stream(engine, todo, kept, tokenizers, sync, progress, spared))
                 done |= {n: next(made) for n in range(len(merges)) if n not in done}
             finally:
                 torch.set_num_threads(threads_before)
@@ -113,6 +116,7 @@ def _stream(
     merges: Sequence[Merge],
     kept: Path | None,
     tokenizers: str,
+    sync: bool,
     progress: Callable[[int], None],
     spared: Callable[[int], None],
 ) -> list[Done]:
@@ -126,7 +130,7 @@ def _stream(
     with _discarded_if_it_fails(outputs):
         for output in outputs:  # before anything is looked at: nobody else changes it then
             output.lock()
-        journal = Journal(outputs[0].partial / "journal.json", begun)
+        journal = Journal(outputs[0].partial / "journal.json", begun, sync)
         if not all(output.begun for output in outputs):
             journal.forget()
         for output in outputs:
@@ -143,7 +147,7 @@ def _stream(
             for number in range(len(merges))
         ]
         for output, merge, record in zip(outputs, merges, records, strict=True):
-            output.finish(record, model_card(merge, record))
+            output.finish(record, model_card(merge, record), sync)
     return [
         Done(output.folder, record, found=False)
         for output, record in zip(outputs, records, strict=True)

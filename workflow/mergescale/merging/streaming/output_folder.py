@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions, sync
+from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions
+from mergescale.merging.checkpoint import sync as bring_to_disk
 from mergescale.merging.streaming.pieces import Piece
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
 from mergescale.merging.streaming.source import Source
@@ -131,8 +132,11 @@ class OutputFolder:
         for descriptor in self._open.values():
             os.fdatasync(descriptor)
 
-    def finish(self, record: Mapping, card: str) -> None:
-        """Add index, configuration, tokenizer, merge.json and model card; then take the name."""
+    def finish(self, record: Mapping, card: str, sync: bool = True) -> None:
+        """Add index, configuration, tokenizer, merge.json and model card; then take the name.
+
+        sync: only when all is on the disk.
+        """
         if len(set(self._index.values())) > 1:
             total = sum(size - len(head) for head, size in self._heads.values())
             index = {"metadata": {"total_size": total}, "weight_map": self._index}
@@ -144,15 +148,17 @@ class OutputFolder:
         _write_text(self.partial / "README.md", card)
         for name in ("journal.json", ".lock"):
             (self.partial / name).unlink(missing_ok=True)
-        for path in (*self.partial.iterdir(), self.partial):
-            sync(path)
+        if sync:
+            for path in (*self.partial.iterdir(), self.partial):
+                bring_to_disk(path)
         try:
             os.replace(self.partial, self.folder)  # on top of an empty folder too
         except OSError as error:
             raise OSError(
                 f"{self.folder} appeared while it was made: remove it and merge again ({error})"
             ) from None
-        sync(self.folder.parent)
+        if sync:
+            bring_to_disk(self.folder.parent)
         self.close()
 
     def discard(self) -> None:

@@ -149,12 +149,13 @@ class Engine:
                     output.write(piece, raw)
             return counted
 
-        for done, (piece, counted) in enumerate(
-            in_order(work, todo[journal.done :], self.threads), journal.done + 1
-        ):
-            tally.add(counted)
-            progress(self._bytes(piece, outputs))
-            journal.mark(done, tally, outputs)
+        with journal.marking(outputs):
+            for done, (piece, counted) in enumerate(
+                in_order(work, todo[journal.done :], self.threads), journal.done + 1
+            ):
+                tally.add(counted)
+                progress(self._bytes(piece, outputs))
+                journal.reached(done, tally)
         for expert, differs in zip(self.experts, tally.differs, strict=True):
             if not differs:
                 raise ValueError(
