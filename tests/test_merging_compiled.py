@@ -5,12 +5,13 @@ import pytest
 import torch
 from test_merge_engine import METHODS, contents, folders, of, wanted  # noqa: F401
 
-from mergescale.merging.chunk import Chunk
 from mergescale.merging.compiled import loading
 from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
-from mergescale.merging.election import MEAN, SUM, elected
+from mergescale.merging.compiled.random_mask import keep
+from mergescale.merging.election import MEAN, SUM, elected, elected_by_a_loop
+from mergescale.merging.entries import Entries
 from mergescale.merging.histogram import LowerHalves, UpperHalves
-from mergescale.merging.random_mask import RandomNumbers, dropped_and_rescaled
+from mergescale.merging.random_mask import RandomNumbers
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.streaming.written import written
 
@@ -40,13 +41,22 @@ def same(one, other):
     return np.array_equal(one.view(np.uint32), other.view(np.uint32))
 
 
-@pytest.mark.parametrize("weights", [(), (1.0, 0.3, 2.0, 0.7), (1.0, -1.0, 0.5, 2.0)])
+@pytest.mark.parametrize("weights", [(1.0,) * 4, (1.0, 0.3, 2.0, 0.7), (1.0, -1.0, 0.5, 2.0)])
 @pytest.mark.parametrize("aggregate", [MEAN, SUM])
 @pytest.mark.parametrize("experts", [1, 2, 4])
-def test_elections(random, experts, weights, aggregate):
-    deltas = [numbers(random) / 8 for _ in range(experts)]
-    expected = elected(deltas, weights[:experts], aggregate)
-    assert same(elected(deltas, weights[:experts], aggregate, compiled=True), expected)
+@pytest.mark.parametrize("left", ["all", "trimmed", "none", "dropped"])
+def test_elections(random, left, experts, weights, aggregate):
+    entries = []
+    for weight in weights[:experts]:
+        more = {}
+        if left in ("trimmed", "none"):
+            more = {"smallest": 0.125 if left == "trimmed" else float("inf")}
+        elif left == "dropped":
+            more = {"kept": (torch.rand(SIZE, generator=random) < 0.3).numpy(), "share": 0.3}
+        entries.append(Entries(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
+    expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
+    assert same(elected_by_a_loop(entries, aggregate), expected)
+    assert bool(expected.any()) == (left != "none")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -88,6 +98,13 @@ def test_histograms(random):
         )
 
 
+def test_more_undecided_numbers_than_a_piece_has():
+    upper = np.full(5000, 7, np.uint16)
+    kept, places = np.empty(5000, bool), np.empty(8, np.int64)
+    assert keep(upper, np.uint32(7), kept, places) == 5000
+    assert kept.all() and places.tolist() == list(range(8))
+
+
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (3, 5000), (2**20 + 5, 2**20 + 70)])
 @pytest.mark.parametrize("seed", [0, 17])
 def test_random_numbers(seed, start, stop):
@@ -97,28 +114,6 @@ def test_random_numbers(seed, start, stop):
     own = (int(drawn[0].upper[-1]) + 0.5) / 2**16
     for drop in (0.0, 0.8, 1 / 3, own):
         assert np.array_equal(drawn[0].kept(drop), drawn[1].kept(drop))
-
-
-@pytest.mark.parametrize("weight", [1.0, 0.3])
-@pytest.mark.parametrize("density", [0.2, 1 / 3, 1.0])
-def test_drops(random, density, weight):
-    chunks = [
-        Chunk(
-            tensor="w",
-            start=1 << 16,
-            experts=["a"],
-            deltas=[numbers(torch.Generator().manual_seed(5), zeros=0.1)],
-            base=torch.zeros(SIZE),
-            weights=[weight],
-            settings=[{"density": density}],
-            seed=3,
-            compiled=compiled,
-        )
-        for compiled in (False, True)
-    ]
-    (expected,), (made,) = map(dropped_and_rescaled, chunks)
-    assert same(made, expected)
-    assert density == 1 or 0 < int((made != 0).sum()) < SIZE * 0.5
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])

@@ -44,14 +44,13 @@ def test_numbers_are_the_raw_output_of_philox(name):
         upper = RandomNumbers(*name, start, stop).upper
         assert upper.dtype == np.uint16 and np.array_equal(upper, expected[start:stop])
     lower = philox((str(seed), expert, tensor, "lower"), 40)
-    assert [RandomNumbers(*name, 0, 40).lower(entry) for entry in range(40)] == lower.tolist()
+    assert RandomNumbers(*name, 0, 40).lower(np.arange(40)).tolist() == lower.tolist()
 
 
 def test_an_entry_is_kept_if_its_number_is_at_least_the_drop_rate():
     numbers = RandomNumbers(5, "e", "w", 100, 1100)
-    whole = [
-        int(high) << 16 | numbers.lower(place) for place, high in enumerate(numbers.upper, 100)
-    ]
+    lower = numbers.lower(np.arange(100, 1100))
+    whole = [int(high) << 16 | int(low) for high, low in zip(numbers.upper, lower, strict=True)]
     # At rates that are some entry's own number, or next to it, the lower half decides.
     for number in whole[:50]:
         for near in (number - 1, number, number + 1):
@@ -63,7 +62,7 @@ def test_numbers_are_the_same_on_every_machine_and_release():
     name, far = (1, "sentiment", "model.embed_tokens.weight"), 2**33 + 5
     assert RandomNumbers(*name, 0, 5).upper.tolist() == [13815, 23635, 51521, 29906, 10811]
     assert RandomNumbers(*name, far, far + 4).upper.tolist() == [61116, 57214, 59076, 2719]
-    assert [RandomNumbers(*name, 0, 5).lower(entry) for entry in (0, far)] == [11960, 15286]
+    assert RandomNumbers(*name, 0, 5).lower(np.array([0, far])).tolist() == [11960, 15286]
 
 
 def test_mask_is_the_same_on_every_machine_and_release():

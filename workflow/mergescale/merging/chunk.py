@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.election import MEAN, elected
+from mergescale.merging.election import MEAN, elected, elected_by_a_loop
+from mergescale.merging.entries import Entries
 from mergescale.merging.random_mask import RandomNumbers
 
 if TYPE_CHECKING:
@@ -63,20 +64,14 @@ class Chunk:
             self.shared[key] = sum(self.weighted())
         return self.shared[key]
 
-    def elected(self, entries: Sequence[Tensor], aggregate: str = MEAN) -> Tensor:
-        """The disjoint mean (or sum) of the experts' entries, which `weighted` made: `elected`."""
-        return elected(entries, self.weights, aggregate, self.compiled)
+    def elected(self, entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
+        """The disjoint mean (or sum) of the experts' entries, which `weights` went into."""
+        if self.compiled:
+            return elected_by_a_loop(entries, aggregate)
+        return elected([entry.tensor() for entry in entries], self.weights, aggregate)
 
-    def kept_at_random(self, number: int, drop: float) -> Tensor:
-        """DARE's mask of the number-th expert: fp32 ones with probability 1 - drop, else zeros."""
-        import torch
-
-        # As bytes: torch turns those into numbers several times faster than booleans.
-        kept = torch.from_numpy(self.drawn(number, drop).view("int8"))
-        return kept.to(self.base.device).to(self.base.dtype)
-
-    def drawn(self, number: int, drop: float) -> np.ndarray:
-        """DARE's mask of the number-th expert as booleans: what `kept_at_random` is made of."""
+    def kept_at_random(self, number: int, drop: float) -> np.ndarray:
+        """DARE's mask of the number-th expert: bool, True with probability 1 - drop."""
         expert = self.experts[number]
         key = (self.seed, expert)
         if key not in self.shared:

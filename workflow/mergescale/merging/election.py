@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mergescale.merging.entries import Entries
+
 MEAN, SUM = "mean", "sum"
 _CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
 
@@ -16,7 +18,6 @@ def elected(
     deltas: Sequence[Tensor],
     weights: Sequence[float] = (),
     aggregate: str = MEAN,
-    compiled: bool = False,
 ) -> Tensor:
     """Per element: the mean (or sum) of the entries whose sign is the elected one, else 0.
 
@@ -25,14 +26,11 @@ def elected(
     merge of the whole. An entry of 0 (trimmed or dropped) agrees with no sign and is not counted.
 
     deltas: one fp32 tensor per expert, all of one shape, already times its weight. weights: what
-    each counts for in the mean; 1 by default. compiled: by the compiled loop, for contiguous
-    tensors of the CPU; the bits are the same. Returns a tensor of that shape.
+    each counts for in the mean; 1 by default. Returns a tensor of that shape.
     """
     import torch
 
     weights = weights or [1.0] * len(deltas)
-    if compiled:
-        return _elected_by_a_loop(deltas, weights, aggregate)
     sign = deltas[0] + deltas[1] if len(deltas) > 1 else deltas[0].clone()
     for delta in deltas[2:]:
         sign.add_(delta)
@@ -56,17 +54,24 @@ def elected(
     return total
 
 
-def _elected_by_a_loop(
-    deltas: Sequence[Tensor], weights: Sequence[float], aggregate: str
-) -> Tensor:
+def elected_by_a_loop(entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
+    """`elected` of `Entries`, whose weights count, by a compiled loop: the same bits.
+
+    Task vectors are contiguous fp32 tensors of the CPU.
+    """
     import numpy as np
     import torch
 
     from mergescale.merging.compiled.election import elect
 
-    made = torch.empty_like(deltas[0])
+    masks = [0 if entry.kept is None else entry.kept.ctypes.data for entry in entries]
+    weights = [entry.weight for entry in entries]
+    made = torch.empty_like(entries[0].delta)
     elect(
-        np.array([delta.data_ptr() for delta in deltas], np.int64),
+        np.array([entry.delta.data_ptr() for entry in entries], np.int64),
+        np.array([entry.smallest for entry in entries], np.float32).view(np.uint32),
+        np.array(masks, np.int64),
+        np.array([entry.share for entry in entries], np.float32),
         np.array(weights, np.float32),
         aggregate == MEAN,
         np.float32(max(0.0, min(weights))),

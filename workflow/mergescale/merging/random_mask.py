@@ -12,9 +12,10 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from mergescale.merging.entries import Entries
+
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
     from mergescale.merging.chunk import Chunk
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # half is drawn for every entry, the lower half only where the upper one does not decide: for one
 # entry in 65,536. Drawing is most of what DARE costs, so that halves it.
 HALVES = 16  # 16-bit numbers in a Philox block of 256 bits
+_FEW = 1024  # more undecided entries than any piece has
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,35 @@ class RandomNumbers:
     @cached_property
     def upper(self) -> np.ndarray:
         """The upper half of each entry's number: uint16[stop - start]."""
-        return self._halves("", self.start, self.stop)
+        import numpy as np
 
-    def lower(self, entry: int) -> int:
-        """The lower half of the number of an entry, a flat index."""
-        return int(self._halves("lower", entry, entry + 1)[0])
+        first = self.start // HALVES
+        words = (-(-self.stop // HALVES) - first) * HALVES // 4
+        key = self._key("")
+        if self.compiled:
+            from mergescale.merging.compiled.random_mask import philox
+
+            raw = np.empty(words, np.uint64)
+            philox(*_two_words(key), np.uint64(first), raw)
+        else:
+            raw = _numpys(key, first, words)
+        return _halves(raw)[self.start - first * HALVES : self.stop - first * HALVES]
+
+    def lower(self, entries: np.ndarray) -> np.ndarray:
+        """The lower halves of the numbers of some entries, int64 flat indices: uint16."""
+        import numpy as np
+
+        key = self._key("lower")
+        found = np.empty(len(entries), np.uint16)
+        if self.compiled:
+            from mergescale.merging.compiled.random_mask import philox_at
+
+            philox_at(*_two_words(key), entries, found)
+        else:
+            for place, entry in enumerate(entries.tolist()):
+                block = _numpys(key, entry // HALVES, HALVES // 4)
+                found[place] = _halves(block)[entry % HALVES]
+        return found
 
     def kept(self, drop: float) -> np.ndarray:
         """Which entries are kept at a drop rate, each with probability 1 - drop; bool, as long.
@@ -53,49 +79,51 @@ class RandomNumbers:
         Probabilities are exact to 2**-32. Entries kept at one drop rate are kept at every lower
         one. Raises ValueError unless 0 <= drop < 1.
         """
-        import numpy as np
-
         if not 0 <= drop < 1:
             raise ValueError(f"drop is {drop}, allowed is a number from 0 to below 1")
         upper, lower = divmod(round(drop * 2**32), 2**16)
-        kept = np.empty(len(self.upper), bool)
-        undecided = self._keep(upper, kept)
-        if lower and undecided:
-            for place in np.flatnonzero(self.upper == upper).tolist():
-                kept[place] = self.lower(self.start + place) >= lower
+        kept, undecided = self._by_upper(upper)
+        if lower and len(undecided):
+            kept[undecided] = self.lower(undecided + self.start) >= lower
         return kept
 
-    def _keep(self, least: int, kept: np.ndarray) -> int:
-        """Set `kept` by the upper halves alone; how many of them are just `least`."""
+    def _by_upper(self, least: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the upper halves are at least so large; the places where they are just that."""
         import numpy as np
 
         if self.compiled:
             from mergescale.merging.compiled.random_mask import keep
 
-            return keep(self.upper, np.uint32(least), kept)
-        np.greater_equal(self.upper, least, out=kept)
-        return int(np.count_nonzero(self.upper == least))
+            kept, places = np.empty(len(self.upper), bool), np.empty(_FEW, np.int64)
+            found = keep(self.upper, np.uint32(least), kept, places)
+            if found <= _FEW:
+                return kept, places[:found]
+        return self.upper >= least, np.flatnonzero(self.upper == least)
 
-    def _halves(self, which: str, start: int, stop: int) -> np.ndarray:
-        """16-bit numbers start..stop-1 of the stream of the tensor called `which`."""
-        import numpy as np
-
+    def _key(self, which: str) -> int:
+        """Of the stream of the tensor called `which`: 128 bits."""
         name = "\0".join((str(int(self.seed)), self.expert, self.tensor, *filter(None, [which])))
-        key = int.from_bytes(sha256(name.encode()).digest()[:16], "little")
-        first = start // HALVES
-        words = (-(-stop // HALVES) - first) * HALVES // 4
-        if self.compiled:
-            from mergescale.merging.compiled.random_mask import philox
+        return int.from_bytes(sha256(name.encode()).digest()[:16], "little")
 
-            raw = np.empty(words, np.uint64)
-            philox(np.uint64(key % 2**64), np.uint64(key >> 64), np.uint64(first), raw)
-        else:
-            generator = np.random.Generator(np.random.Philox(key=key).advance(first))
-            # Full range: the raw output of the generator, made without holding python's lock.
-            raw = generator.integers(0, 2**64, size=words, dtype=np.uint64)
-        # Little-endian on every machine: the low bits of a 64-bit word come before the high ones.
-        halves = raw.astype("<u8", copy=False).view("<u2")
-        return halves[start - first * HALVES : stop - first * HALVES]
+
+def _two_words(key: int) -> tuple[np.uint64, np.uint64]:
+    import numpy as np
+
+    return np.uint64(key % 2**64), np.uint64(key >> 64)
+
+
+def _numpys(key: int, first: int, words: int) -> np.ndarray:
+    """So many words of numpy's generator, from a block on."""
+    import numpy as np
+
+    generator = np.random.Generator(np.random.Philox(key=key).advance(first))
+    # Full range: the raw output of the generator, made without holding python's lock.
+    return generator.integers(0, 2**64, size=words, dtype=np.uint64)
+
+
+def _halves(words: np.ndarray) -> np.ndarray:
+    """As 16-bit numbers: little-endian on every machine, low bits of a word before high ones."""
+    return words.astype("<u8", copy=False).view("<u2")
 
 
 def keep_mask(
@@ -105,33 +133,16 @@ def keep_mask(
     return RandomNumbers(seed, expert, tensor, start, stop).kept(drop)
 
 
-def dropped_and_rescaled(chunk: Chunk) -> list[Tensor]:
+def dropped_and_rescaled(chunk: Chunk) -> list[Entries]:
     """DARE: each task vector with entries dropped, the others divided by the share that is kept.
 
     Each expert's `density` says how many are kept. The expectation over seeds is the task vector
     (Yu et al., 2024, section 3.2). Times the experts' weights.
     """
-    from mergescale.merging.chunk import times
-
     made = []
     for number, (delta, weight) in enumerate(zip(chunk.deltas, chunk.weights, strict=True)):
         # Ten digits, so that 1 - 0.2 is 0.8 and not its binary neighbour.
         drop = round(1 - chunk.settings[number]["density"], 10)
-        share = round(1 - drop, 10)
-        if chunk.compiled:
-            made.append(_by_a_loop(chunk.drawn(number, drop), delta, share, weight))
-        else:
-            kept = chunk.kept_at_random(number, drop).mul_(delta).div_(share)
-            made.append(times(kept, weight))
-    return made
-
-
-def _by_a_loop(kept: np.ndarray, delta: Tensor, share: float, weight: float) -> Tensor:
-    import numpy as np
-    import torch
-
-    from mergescale.merging.compiled.random_mask import drop_and_rescale
-
-    made = torch.empty_like(delta)
-    drop_and_rescale(kept, delta.numpy(), np.float32(share), np.float32(weight), made.numpy())
+        kept = chunk.kept_at_random(number, drop)
+        made.append(Entries(delta, weight, kept=kept, share=round(1 - drop, 10)))
     return made

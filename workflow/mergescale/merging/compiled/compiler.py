@@ -60,14 +60,28 @@ def upper_half_of_product(typing_context: Any, one: Any, other: Any) -> Any:
 
 
 @intrinsic
-def _pointer_to(typing_context: Any, address: Any) -> Any:
+def _floats(typing_context: Any, address: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
 
     return types.CPointer(types.float32)(types.int64), code
 
 
+@intrinsic
+def _booleans(typing_context: Any, address: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.CPointer(types.boolean)(types.int64), code
+
+
 @njit
 def floats_at(address, start, stop):
     """Elements start..stop-1 of an fp32 array of which only the address is known."""
-    return carray(_pointer_to(address + 4 * start), (stop - start,))
+    return carray(_floats(address + 4 * start), (stop - start,))
+
+
+@njit
+def booleans_at(address, start, stop):
+    """The same of an array of booleans."""
+    return carray(_booleans(address + start), (stop - start,))

@@ -2,49 +2,71 @@
 
 import numpy as np
 
-from mergescale.merging.compiled.compiler import compiled, floats_at
+from mergescale.merging.compiled.compiler import bits_of, booleans_at, compiled, floats_at
 
-_BLOCK = 2048  # entries: sign, sum and count of a block stay in the fastest cache
+# Entries: those of all experts in a block, its signs, sums and counts stay in the fastest caches.
+_BLOCK = 1024
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@compiled("void(int64[::1], float32[::1], boolean, float32, float32[::1])")
-def elect(addresses, weights, mean, least, elected):
+@compiled(
+    "void(int64[::1], uint32[::1], int64[::1], float32[::1], float32[::1], boolean, float32, "
+    "float32[::1])"
+)
+def elect(deltas, smallest, masks, shares, weights, mean, least, elected):
     """Set `elected` to the mean, or sum, of the entries whose sign is the elected one.
 
-    addresses: of each expert's fp32 entries, as long as `elected`. least: counts below are taken
-    for this, or if it is 0 those next to zero for 1.
+    One of each for an expert: deltas: address of its fp32 task vector, as long as `elected`;
+    smallest: bits of the magnitude below which an entry is 0; masks: address of booleans, entries
+    elsewhere are 0 and the others divided by its share, or 0 for none; weights: a factor, and what
+    it counts for in the mean. least: counts below are taken for this, or if it is 0 those next to
+    zero for 1.
     """
+    entries = np.empty((len(deltas), _BLOCK), np.float32)
     sign = np.empty(_BLOCK, np.float32)
     total = np.empty(_BLOCK, np.float32)
     count = np.empty(_BLOCK, np.float32)
     for start in range(0, len(elected), _BLOCK):
         stop = min(start + _BLOCK, len(elected))
         size = stop - start
-        entries = floats_at(addresses[0], start, stop)
         for i in range(size):
-            sign[i] = entries[i]
+            sign[i] = _ZERO
             total[i] = _ZERO
             count[i] = _ZERO
-        for expert in range(1, len(addresses)):
-            entries = floats_at(addresses[expert], start, stop)
+        for expert in range(len(deltas)):
+            delta = floats_at(deltas[expert], start, stop)
+            own, weight = entries[expert], weights[expert]
+            if masks[expert]:
+                kept = booleans_at(masks[expert], start, stop)
+                share = shares[expert]
+                for i in range(size):
+                    own[i] = (_ONE if kept[i] else _ZERO) * delta[i] / share * weight
+                    sign[i] += own[i]
+            else:
+                least_bits = smallest[expert]
+                for i in range(size):
+                    value = delta[i]
+                    large = (bits_of(value) & _MAGNITUDE) >= least_bits
+                    own[i] = (value if large else _ZERO) * weight
+                    sign[i] += own[i]
+        for i in range(size):
+            sign[i] = _ONE if sign[i] >= _ZERO else -_ONE
+        for expert in range(len(deltas)):
+            own, weight = entries[expert], weights[expert]
             for i in range(size):
-                sign[i] += entries[i]
-        for expert in range(len(addresses)):
-            entries = floats_at(addresses[expert], start, stop)
-            weight = weights[expert]
-            for i in range(size):
-                value = entries[i]
-                agrees = (value != _ZERO) & ((value > _ZERO) == (sign[i] >= _ZERO))
-                total[i] += value if agrees else _ZERO
-                count[i] += weight if agrees else _ZERO
+                agreeing = own[i] * sign[i]
+                agreeing = agreeing if agreeing > _ZERO else _ZERO
+                total[i] += agreeing
+                count[i] += weight if agreeing > _ZERO else _ZERO
         made = elected[start:stop]
         if not mean:
             for i in range(size):
-                made[i] = total[i]
+                made[i] = total[i] * sign[i]
         elif least > 0:
             for i in range(size):
-                made[i] = total[i] / (count[i] if count[i] > least else least)
+                made[i] = total[i] * sign[i] / (count[i] if count[i] > least else least)
         else:
             for i in range(size):
-                made[i] = total[i] / (_ONE if abs(count[i]) < np.float32(1e-6) else count[i])
+                cancelled = abs(count[i]) < np.float32(1e-6)
+                made[i] = total[i] * sign[i] / (_ONE if cancelled else count[i])

@@ -11,7 +11,7 @@ def reduce(chunk, **_):
     """tau = sum_i w_i m_i * tau_i / (1 - p), m_i ~ Bernoulli(1 - p)"""
     from mergescale.merging.random_mask import dropped_and_rescaled
 
-    return sum(dropped_and_rescaled(chunk))
+    return sum(entries.tensor() for entries in dropped_and_rescaled(chunk))
 
 
 METHOD = Method(

@@ -4,6 +4,7 @@ Trim each task vector to its largest magnitudes, elect a sign for every paramete
 mean over the experts that agree with it.
 """
 
+from mergescale.merging.entries import Entries
 from mergescale.merging.method import AGGREGATE, DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method
 from mergescale.merging.statistics import Threshold
 
@@ -15,16 +16,13 @@ def prepare(density, trim_scope, rounding, **_):
 
 def reduce(chunk, aggregate, **_):
     """tau = disjoint_mean_i(w_i trim(tau_i))"""
-    from mergescale.merging.chunk import times
-    from mergescale.merging.threshold import trim
-
-    kept = [
-        times(trim(delta, smallest), weight)
+    trimmed = [
+        Entries(delta, weight, smallest=smallest)
         for delta, smallest, weight in zip(
             chunk.deltas, chunk.of_experts("smallest kept"), chunk.weights, strict=True
         )
     ]
-    return chunk.elected(kept, aggregate)
+    return chunk.elected(trimmed, aggregate)
 
 
 METHOD = Method(

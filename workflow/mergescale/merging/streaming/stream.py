@@ -63,6 +63,11 @@ class Merge:
         return [{**self.parameters, **self.own.get(expert, {})} for expert in self.experts]
 
     @cached_property
+    def statistics(self) -> list[dict[str, Threshold | Sum]]:
+        """What the method asks of each expert."""
+        return [self.method.statistics(settings) for settings in self.settings]
+
+    @cached_property
     def tau_key(self) -> str:
         """What decides tau: two merges that differ in lambda or dtype only share it."""
         return json.dumps(
@@ -111,8 +116,8 @@ class Engine:
         thresholds: set[tuple[str, Threshold]] = set()
         sums: dict[tuple[str, str], tuple[Merge, Sum]] = {}
         for merge in merges:
-            for expert, settings in zip(merge.experts, merge.settings, strict=True):
-                for name, wish in merge.method.statistics(settings).items():
+            for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
+                for name, wish in wishes.items():
                     if isinstance(wish, Threshold):
                         thresholds.add((expert, wish))
                     else:

@@ -36,8 +36,8 @@ class Found:
     def thresholds_in(self, merge: Merge, tensor: str) -> dict[str, list[float]]:
         """{name: threshold of each expert} of a merge in a tensor."""
         every: dict[str, list[float]] = {}
-        for expert, settings in zip(merge.experts, merge.settings, strict=True):
-            for name, wish in merge.method.statistics(settings).items():
+        for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
+            for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
                     of = self.thresholds[expert, wish]
                     every.setdefault(name, []).append(of["" if wish.scope == "model" else tensor])

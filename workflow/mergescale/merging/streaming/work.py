@@ -69,8 +69,8 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     looks: dict[str, set[str]] = {}
     summed: set[tuple[str, str]] = set()
     for merge in merges:
-        for expert, settings in zip(merge.experts, merge.settings, strict=True):
-            for name, wish in merge.method.statistics(settings).items():
+        for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
+            for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
                     looks.setdefault(wish.scope, set()).add(expert)
                 elif (merge.tau_key, name) not in summed:
