@@ -18,8 +18,10 @@ from merge_engine import EXPERTS, OURS, ROOT, SHAPE, build
 
 ONE = """
 import sys, time
+from contextlib import nullcontext
 from pathlib import Path
 import torch
+from mergescale.merging.compiled.loading import load
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming import memory, pieces, stream, stream_statistics
 from mergescale.merging.streaming.source import Source
@@ -43,11 +45,13 @@ class Nowhere:
 
 class Unmarked:
     tally, done = None, 0
-    def mark(self, *_): pass
+    def marking(self, outputs): return nullcontext()
+    def reached(self, *_): pass
 
 base = Source.open(folder / "base")
 experts = {f"expert{n}": Source.open(folder / f"expert{n}") for n in range(1, 9)}
-engine = stream.Engine(base, experts, threads=threads, memory=None)
+load()
+engine = stream.Engine(base, experts, threads=threads, memory=None, compiled=True)
 chosen = get_method(method)
 settings = {"density": 0.2} if "ties" in method else {}
 merge = stream.Merge(

@@ -1,8 +1,13 @@
 """Compiled loops: bit for bit what torch computes, on numbers of every kind."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from test_merge_engine import METHODS, contents, folders, of, wanted  # noqa: F401
 
 from mergescale.merging.compiled import loading
@@ -135,6 +140,25 @@ def test_what_is_not_finite_is_not_written(dtype, compiled):
         tau[SIZE - 1] = bad
         values, _, _ = written(tau, 1.0, base, dtype, compiled)
         assert (values is None) == (dtype != "float32" or bad != 3.4e38)
+
+
+def test_loops_that_nothing_can_keep():
+    program = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = []
+from mergescale.merging.compiled.histogram import count_upper
+import numpy as np
+counts = np.zeros(1 << 15, np.int64)
+count_upper(np.ones(3, np.float32), counts)
+print(counts.sum(), count_upper.stats.cache_path)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.split() == ["3", "None"], run.stderr
 
 
 def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811

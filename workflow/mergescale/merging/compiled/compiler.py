@@ -21,7 +21,7 @@ def compiled(*signatures: str) -> Callable[[Callable], Callable]:
     def decorate(function: Callable) -> Callable:
         try:
             return njit(list(signatures), nogil=True, cache=True)(function)
-        except RuntimeError:  # neither the source's folder nor the user's can keep it
+        except (RuntimeError, OSError):  # neither the source's folder nor the user's can keep it
             return njit(list(signatures), nogil=True)(function)
 
     return decorate
