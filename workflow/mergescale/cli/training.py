@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from mergescale import timing
@@ -71,7 +72,42 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--checkpoint-every", type=count, default=500, help="steps; 0 for never")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--micro-batch",
+        type=count,
+        default=0,
+        metavar="ROWS",
+        help="rows that a process works on at a time; 0 for all of its share of a step (default)",
+    )
+    parser.add_argument(
+        "--processes", type=positive, default=1, help="processes on CPUs, in all (default: 1)"
+    )
+    parser.add_argument(
+        "--gpus", type=count, default=0, help="GPUs in all, with a process for each (default: one)"
+    )
+    parser.add_argument(
+        "--nodes", type=positive, default=1, help="nodes of the SLURM job (default: 1)"
+    )
     add_compute(parser)
+
+
+def processes_of(chosen: argparse.Namespace) -> int:
+    """How many processes are to be started for a stage; 0 where it runs in this one."""
+    if not hasattr(chosen, "processes"):
+        return 0
+    from mergescale.training.launch import wanted
+
+    number = wanted(
+        processes=chosen.processes, gpus=chosen.gpus, nodes=chosen.nodes, device=chosen.device
+    )
+    return number if number > 1 else 0
+
+
+def launch(arguments: Sequence[str], chosen: argparse.Namespace, processes: int) -> int:
+    """Run a training stage in several processes; return the exit status."""
+    from mergescale.training.launch import launch
+
+    return launch(arguments, processes=processes, nodes=chosen.nodes, threads=chosen.threads)
 
 
 def _tokenizer(chosen: argparse.Namespace) -> None:
@@ -144,4 +180,5 @@ def _settings(chosen: argparse.Namespace):
         weight_decay=chosen.weight_decay,
         seed=chosen.seed,
         checkpoint_every=chosen.checkpoint_every,
+        micro_batch=chosen.micro_batch,
     )

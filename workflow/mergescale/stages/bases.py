@@ -15,7 +15,9 @@ from mergescale.provenance.versions import versions
 from mergescale.tasks.files import read_documents, read_examples
 from mergescale.timing import timed
 from mergescale.training.batches import answer_stream, document_stream
-from mergescale.training.loop import Settings, forget, settings_record, train
+from mergescale.training.loop import Settings, settings_record, train
+from mergescale.training.processes import is_main
+from mergescale.training.state import forget
 
 
 def make_tokenizer(out: Path) -> None:
@@ -138,6 +140,8 @@ def _train_and_save(out, model, tokenizer, stream, settings, record, state, labe
             label=label,
             device=device,
         )
+    if not is_main():
+        return
     save(out, model, tokenizer)
     _write_record(out, record, parameter_count(model), loss)
     forget(state)
