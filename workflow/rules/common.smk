@@ -180,10 +180,25 @@ def training_arguments(stage):
                 "max_length": config["models"]["max_length"],
                 "seed": config["seed"],
                 "device": config["compute"]["device"],
+                "micro_batch": config["compute"]["micro_batch"] or None,
             }
         )
 
     return arguments
+
+
+def training_threads(wildcards):
+    """CPU threads of a training job on each of its nodes."""
+    compute = config["compute"]
+    return compute["threads"] * compute["processes"] // compute["nodes"]
+
+
+# Where a training job runs, for its shell command. Among the rule's parameters it would train all
+# models again on another cluster, to the same weights.
+PLACE = (
+    " --threads {threads} --processes {config[compute][processes]}"
+    " --gpus {resources.gpu} --nodes {resources.nodes}"
+)
 
 
 def origin(wildcards):
@@ -227,11 +242,14 @@ def asked_for(rule):
             size = getattr(wildcards, "size", None)
             draw = getattr(wildcards, "draw", None)
             count = int(draw.removeprefix("n").split("-s")[0]) if draw else None
-            return resources(rule, size, count, attempt)[name]
+            return resources(rule, size, count, attempt).get(name)
 
         return amount
 
-    return {name: entry(name) for name in ("mem_mb", "disk_mb", "runtime", "gpu", "nodes")}
+    # Snakemake takes no notice of those that are None: jobs on one node have none of `several`.
+    several = ("mpi", "tasks", "tasks_per_gpu") if rule in cluster.STAGES else ()
+    names = ("mem_mb", "disk_mb", "runtime", "gpu", "nodes", *several)
+    return {name: entry(name) for name in names}
 
 
 @cache

@@ -103,6 +103,11 @@ def prepare_torch(threads: int, device: str) -> str:
         raise ValueError("the device is cuda, but torch sees no GPU here; use auto or cpu")
     if device == "cpu" or not torch.cuda.is_available():
         return "cpu"
+    if (number := on_this_node()) > torch.cuda.device_count():
+        raise ValueError(
+            f"{number} processes are to train here, one on each GPU, but torch sees "
+            f"{torch.cuda.device_count()} GPUs; ask for as many as a node has"
+        )
     # The same configuration must give the same bytes; on a CPU with a fixed number of threads it
     # does so anyway, and faster.
     torch.use_deterministic_algorithms(True, warn_only=True)

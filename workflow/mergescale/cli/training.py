@@ -23,6 +23,8 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     )
     adopt.add_argument("--checkpoint", type=Path, required=True, metavar="FOLDER")
     adopt.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    # As where a base is trained; adopting takes no notice.
+    _add_place(adopt)
     adopt.set_defaults(run=_adopt)
 
     fetch = stages.add_parser(
@@ -43,7 +45,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     pretrain.add_argument("--architecture", type=json_object, required=True, metavar="JSON")
     pretrain.add_argument("--length", type=positive, required=True, help="tokens in a training row")
     _add_training(pretrain)
-    pretrain.set_defaults(run=_pretrain, goes_on=True)
+    pretrain.set_defaults(run=_pretrain, goes_on=True, trains=True)
 
     finetune = stages.add_parser(
         "finetune",
@@ -54,7 +56,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     finetune.add_argument("--data", type=Path, nargs="+", required=True, metavar="PARQUET")
     finetune.add_argument("--stage", required=True, choices=["instruct", "expert", "multitask"])
     _add_training(finetune)
-    finetune.set_defaults(run=_finetune, goes_on=True)
+    finetune.set_defaults(run=_finetune, goes_on=True, trains=True)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +81,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="rows that a process works on at a time; 0 for all of its share of a step (default)",
     )
+    _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=positive, default=1, help="processes on CPUs, in all (default: 1)"
     )
@@ -93,7 +99,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def processes_of(chosen: argparse.Namespace) -> int:
     """How many processes are to be started for a stage; 0 where it runs in this one."""
-    if not hasattr(chosen, "processes"):
+    if not hasattr(chosen, "trains"):
         return 0
     from mergescale.training.launch import wanted
 

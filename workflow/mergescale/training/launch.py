@@ -27,17 +27,15 @@ def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
 
     One for each GPU that was asked for, and is there; on CPUs as many as `processes` says.
     """
-    if launched() or max(processes, gpus) == 1:
+    if launched() or max(processes, gpus) <= 1:
         return 1
-    if gpus > 1 and device != "cpu":
-        if _spreads(nodes):
-            return gpus
-        import torch
+    if nodes > 1 and "SLURM_JOB_ID" in os.environ:
+        return gpus or processes
+    import torch
 
-        if there := torch.cuda.device_count():
-            # The node's part of them, where SLURM gave them out; a local run takes what there is.
-            return gpus if MEETING in os.environ else min(gpus, there)
-    return max(1, processes)
+    there = 0 if device == "cpu" else torch.cuda.device_count()
+    # A local run takes the GPUs that there are.
+    return min(max(gpus, 1), there) if there else processes
 
 
 def launch(arguments: Sequence[str], *, processes: int, nodes: int, threads: int) -> int:
@@ -86,7 +84,9 @@ def _start(arguments: Sequence[str], here: int, nodes: int) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     # It tells of failures at length; what there is to say is said below.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed.elastic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=nodes,
         max_nodes=nodes,
