@@ -81,6 +81,19 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="rows that a process works on at a time; 0 for all of its share of a step (default)",
     )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=["auto", "fp32", "bf16"],
+        help="of matrix products; auto is bf16 for large models on GPUs (default)",
+    )
+    parser.add_argument(
+        "--sharding",
+        default="auto",
+        choices=["auto", "always", "never"],
+        help="whether each of several processes holds a part of the weights only; auto is for "
+        "large models on GPUs (default)",
+    )
     _add_place(parser)
 
 
@@ -152,7 +165,7 @@ def _pretrain(chosen: argparse.Namespace) -> None:
         settings=_settings(chosen),
         state=chosen.state,
         label=chosen.label,
-        device=device,
+        place=_place(chosen, device),
     )
 
 
@@ -170,8 +183,14 @@ def _finetune(chosen: argparse.Namespace) -> None:
         settings=_settings(chosen),
         state=chosen.state,
         label=chosen.label,
-        device=device,
+        place=_place(chosen, device),
     )
+
+
+def _place(chosen: argparse.Namespace, device: str):
+    from mergescale.training.placement import Placement
+
+    return Placement(device=device, precision=chosen.precision, sharding=chosen.sharding)
 
 
 def _settings(chosen: argparse.Namespace):

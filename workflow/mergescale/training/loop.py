@@ -19,8 +19,10 @@ from torch.optim import Adafactor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers.modeling_utils import PreTrainedModel
 
+from mergescale.models.folders import parameter_count
 from mergescale.progress import Progress
 from mergescale.training.batches import IGNORE, Batch, BatchStream, share
+from mergescale.training.placement import Placement
 from mergescale.training.processes import is_main
 from mergescale.training.state import State
 
@@ -99,9 +101,11 @@ def train(
     state: Path,
     fingerprint: str,
     label: str,
-    device: str = "cpu",
+    place: Placement | None = None,
 ) -> float | None:
     """Train `model` in place; return the mean loss of the last tenth of the steps.
+
+    Where `place` shards it, it stays sharded: `sharding.whole` makes it whole again.
 
     The run's state (weights, optimizer, schedule, random numbers) is kept in the folder `state`
     every `checkpoint_every` steps, marked with `fingerprint`. A later call with the same
@@ -112,25 +116,43 @@ def train(
     this and return the same loss; the weights are those of one process but for rounding, and for
     the numbers that dropout draws.
 
+    Args:
+        place: a CPU in fp32 by default.
+
     Raises:
         FloatingPointError: the loss is not finite; the message names the step.
     """
     if settings.steps == 0:
         return None
-    accelerator = Accelerator(cpu=device == "cpu")
+    place, size = place or Placement(), parameter_count(model)
+    sharded, bf16 = place.shards(size), place.bf16(size)
+    accelerator = Accelerator(
+        cpu=place.device == "cpu", mixed_precision="bf16" if bf16 and not sharded else None
+    )
     torch.manual_seed(settings.seed + _SEEDS_APART * accelerator.process_index)
     model.config.attention_dropout = settings.dropout
     for module in model.modules():
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = settings.dropout
-    optimizer = Adafactor(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    if place.recomputes(size):
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if sharded:
+        # Imported for those few that need it: torch's part of it takes a while.
+        from mergescale.training.sharding import ShardedAdafactor, Whole, shard
+
+        shard(model, accelerator.device, bf16=bf16)
+        optimizer, weights = ShardedAdafactor(model.parameters(), **rates), Whole(model)
+    else:
+        weights = model
+        model, optimizer = accelerator.prepare(model, Adafactor(model.parameters(), **rates))
+    schedule = LambdaLR(
+        optimizer if sharded else optimizer.optimizer,
+        lambda step: cosine_decay(step, settings.steps, settings.warmup),
     )
-    schedule = LambdaLR(optimizer, lambda step: cosine_decay(step, settings.steps, settings.warmup))
     losses = _Losses(settings.steps)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    parts = {"model": accelerator.unwrap_model(model), "optimizer": optimizer}
-    kept = State(accelerator, state, fingerprint, {**parts, "schedule": schedule, "losses": losses})
+    parts = {"model": weights, "optimizer": optimizer, "schedule": schedule, "losses": losses}
+    kept = State(accelerator, state, fingerprint, parts)
     start = kept.resume()
     model.train()
     with Progress(settings.steps, label, start=start, shown=is_main()) as progress:
@@ -148,7 +170,9 @@ def train(
             if keeps and done < settings.steps:
                 kept.keep(done)
     losses.check(settings.steps)
-    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+    finite = all(_local(parameter).isfinite().all() for parameter in model.parameters())
+    broken = torch.tensor(float(not finite), device=accelerator.device)
+    if accelerator.reduce(broken, "sum"):
         raise FloatingPointError(
             "the last training steps broke the weights: lower the learning rate"
         )
@@ -171,13 +195,19 @@ def _gradients(
     # Every process knows the labels of all rows, so each part is weighted by its tokens.
     tokens, total = batch.tokens, torch.zeros((), device=device)
     for number, part in enumerate(parts, 1):
-        # Gradients are exchanged with those of the last part.
+        # Gradients are exchanged with those of the last part; sharded ones each time, since no
+        # process could hold them all.
         with nullcontext() if number == len(parts) else accelerator.no_sync(model):
             loss = answer_loss(model, _to(part, device), tokens)
             # Gradients are averaged over processes, and are to be added up.
             accelerator.backward(loss * processes)
         total += loss.detach()
     return accelerator.reduce(total, "sum")
+
+
+def _local(parameter: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a parameter."""
+    return parameter.to_local() if hasattr(parameter, "to_local") else parameter
 
 
 def settings_record(settings: Settings) -> dict:

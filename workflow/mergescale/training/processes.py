@@ -33,6 +33,11 @@ def rank() -> int:
     return int(os.environ["RANK"]) if launched() else 0
 
 
+def world() -> int:
+    """How many processes train together."""
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+
+
 def on_this_node() -> int:
     """How many of them this node has."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if launched() else 1

@@ -38,7 +38,10 @@ class State:
         if mark is None:
             return 0
         kept = self.folder / mark["folder"]
-        whole = torch.load(kept / "state.pt", map_location="cpu", weights_only=True)
+        # Read where it is: each of several processes may want a part of it only.
+        several = self.accelerator.num_processes > 1
+        file = kept / "state.pt"
+        whole = torch.load(file, map_location="cpu", weights_only=True, mmap=several)
         for name, part in self.parts.items():
             part.load_state_dict(whole[name])
         random = kept / f"random-{self.accelerator.process_index}.pt"
