@@ -31,6 +31,11 @@ BATCH = answer_stream(
 )[0]
 
 
+# 37 words and 16 dimensions are no multiples of 3 either; activations are computed twice.
+SHARDED = {"sharding": "always", "micro-batch": 2, "weight-decay": 0.01}
+UNTIED = {"base": "untied"}
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
@@ -40,6 +45,7 @@ def inputs(tmp_path_factory):
     with torch.no_grad():
         broken.lm_head.weight.fill_(math.inf)
     save(folder / "broken", broken, words)
+    save(folder / "untied", tiny_study.qwen2(), words)
     write_examples(folder / "rows.parquet", EXAMPLES)
     return folder
 
@@ -147,10 +153,16 @@ def test_gradients_that_add_up_make_the_same_weights(inputs, tmp_path):
 
 
 # Neither 7 nor 1 is a multiple of 2: with 1, the second process never has a labelled token.
-@pytest.mark.parametrize("changes", [{}, {"micro-batch": 2}, {"batch-size": 1}])
-def test_weights_and_loss_are_those_of_one_process(inputs, tmp_path, changes):
+@pytest.mark.parametrize(
+    "processes, changes",
+    [(2, {}), (2, {"micro-batch": 2}), (2, {"batch-size": 1}), (3, SHARDED), (2, UNTIED | SHARDED)],
+)
+def test_weights_and_loss_are_those_of_one_process(inputs, tmp_path, processes, changes):
+    if "base" in changes:
+        changes = changes | {"base": inputs / changes["base"]}
     one, loss = trained_here(inputs, tmp_path / "one", **changes | {"micro-batch": 0})
-    several, again, said = trained(inputs, tmp_path / "several", processes=2, **changes)
+    several, again, said = trained(inputs, tmp_path / "several", processes=processes, **changes)
+    assert (several / "config.json").read_bytes() == (one / "config.json").read_bytes()
     assert_same(one, several)
     assert again == pytest.approx(loss, abs=1e-5)
     assert len(re.findall(r"^1/25 loss", said, re.M)) == 1, said
@@ -173,8 +185,9 @@ def killed(inputs, out, **changes):
     assert not (out / "model.safetensors").exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path):
-    settings = {"processes": 2, "dropout": 0.3, "steps": 200, "warmup": 2}
+@pytest.mark.parametrize("changes", [{}, SHARDED], ids=["copies", "shards"])
+def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path, changes):
+    settings = {"processes": 2, "dropout": 0.3, "steps": 200} | changes
     whole, loss, _ = trained(inputs, tmp_path / "whole", **settings)
     killed(inputs, tmp_path / "killed", **settings)
     resumed, again, said = trained(inputs, tmp_path / "killed", **settings)
@@ -184,7 +197,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path):
 
 def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
     one, loss = trained_here(inputs, tmp_path / "one", steps=200)
-    killed(inputs, tmp_path / "killed", steps=200, processes=2)
+    killed(inputs, tmp_path / "killed", steps=200, processes=2, sharding="always")
     state = tmp_path / "killed.state"
     resumed, again = trained_here(inputs, tmp_path / "killed", steps=200)
     assert not state.exists()

@@ -172,6 +172,10 @@ def task_arguments(wildcards):
 def training_arguments(stage):
     """Arguments of a training stage for a size: how long, how fast, where it goes on."""
 
+    # `auto` is left out, so that nothing is trained again for being asked for by its name.
+    asked = config["compute"]["precision"]
+    precision = {} if asked == "auto" else {"precision": asked}
+
     def arguments(wildcards):
         settings = study.stage(config, stage, wildcards.size)
         return flags(
@@ -181,6 +185,7 @@ def training_arguments(stage):
                 "seed": config["seed"],
                 "device": config["compute"]["device"],
                 "micro_batch": config["compute"]["micro_batch"] or None,
+                **precision,
             }
         )
 
@@ -197,7 +202,7 @@ def training_threads(wildcards):
 # models again on another cluster, to the same weights.
 PLACE = (
     " --threads {threads} --processes {config[compute][processes]}"
-    " --gpus {resources.gpu} --nodes {resources.nodes}"
+    " --gpus {resources.gpu} --nodes {resources.nodes} --sharding {config[compute][sharding]}"
 )
 
 

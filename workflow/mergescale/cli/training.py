@@ -87,13 +87,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "fp32", "bf16"],
         help="of matrix products; auto is bf16 for large models on GPUs (default)",
     )
-    parser.add_argument(
-        "--sharding",
-        default="auto",
-        choices=["auto", "always", "never"],
-        help="whether each of several processes holds a part of the weights only; auto is for "
-        "large models on GPUs (default)",
-    )
     _add_place(parser)
 
 
@@ -106,6 +99,13 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nodes", type=positive, default=1, help="nodes of the SLURM job (default: 1)"
+    )
+    parser.add_argument(
+        "--sharding",
+        default="auto",
+        choices=["auto", "always"],
+        help="whether each of several processes holds a part of the weights only; auto is for "
+        "large models on GPUs (default)",
     )
     add_compute(parser)
 

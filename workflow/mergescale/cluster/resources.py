@@ -161,8 +161,9 @@ def training(
     gpus = machine.gpus_for(model.parameters * TRAINING_GPU, rows * row)
     flops = tokens * model.parameters * TRAINED_RECOMPUTED
     seconds = flops / (gpus * machine.gpu_flops * TRAINING_SHARE)
-    # One process of each node reads the weights and hands them on.
-    return Need(PROCESS + 1.25 * size, seconds + saving, gpus=gpus, **common)
+    # One process reads the weights and hands them on, and has them whole again at the end.
+    memory = PROCESS * min(gpus, machine.gpus_per_node) + 1.25 * size
+    return Need(memory, seconds + saving, gpus=gpus, **common)
 
 
 def scoring(model: Model, machine: Machine, *, rows: float, length: int, new: int) -> Need:

@@ -135,7 +135,7 @@ def train(
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = settings.dropout
     if place.recomputes(size):
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable()
     rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if sharded:
         # Imported for those few that need it: torch's part of it takes a while.

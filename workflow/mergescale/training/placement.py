@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from mergescale.cluster.resources import GPU_FROM
 from mergescale.training.processes import world
 
-PRECISIONS = ("auto", "fp32", "bf16")
-SHARDING = ("auto", "always", "never")
-
 
 @dataclass(frozen=True)
 class Placement:
@@ -20,8 +17,8 @@ class Placement:
 
     Attributes:
         device: `cpu` or `cuda`.
-        precision: one of `PRECISIONS`.
-        sharding: one of `SHARDING`.
+        precision: `auto`, `fp32` or `bf16`.
+        sharding: `auto` or `always`, where there are several processes.
     """
 
     device: str = "cpu"

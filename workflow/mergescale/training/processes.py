@@ -13,13 +13,14 @@ import re
 import signal
 import sys
 import time
+from datetime import timedelta
 
 # What gloo, NCCL and torch's store say when a process at the other end is gone.
 _LOST = re.compile(
     r"gloo|nccl|Connection (closed|reset|refused)|Broken pipe|TCPStore|Socket Timeout|DistBackend",
     re.I,
 )
-# A process that lost another one waits so long to be ended with it: the other one has the reason.
+# A process that fails after another one waits so long to be ended with it: that one has the reason.
 _SECONDS_OF_GRACE = 20.0
 
 
@@ -59,8 +60,11 @@ def tell(sentence: str) -> None:
     """Say why this process fails: on stderr, or to its launcher, which says one reason for all."""
     if not launched():
         print(f"mergescale: error: {sentence}", file=sys.stderr)
-        return
-    _leave_word(sentence, lost=False)
+    elif _first_to_fail():
+        _leave_word(sentence, lost=False)
+    else:
+        _leave_word(sentence, lost=True)
+        time.sleep(_SECONDS_OF_GRACE)
 
 
 def lost_another(error: RuntimeError) -> bool:
@@ -70,6 +74,18 @@ def lost_another(error: RuntimeError) -> bool:
     _leave_word("the connection to another process was lost", lost=True)
     time.sleep(_SECONDS_OF_GRACE)
     return True
+
+
+def _first_to_fail() -> bool:
+    """Whether no other process, on any node, has said so; also where nobody can be asked."""
+    from torch.distributed import TCPStore
+
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=10))
+        return store.add("mergescale/failed", 1) == 1
+    except RuntimeError:
+        return True
 
 
 def _leave_word(sentence: str, *, lost: bool) -> None:
