@@ -45,7 +45,7 @@ def inputs(tmp_path_factory):
     with torch.no_grad():
         broken.lm_head.weight.fill_(math.inf)
     save(folder / "broken", broken, words)
-    save(folder / "untied", tiny_study.qwen2(), words)
+    save(folder / "untied", tiny_study.qwen2().to(torch.bfloat16), words)
     write_examples(folder / "rows.parquet", EXAMPLES)
     return folder
 
@@ -298,10 +298,10 @@ def test_several_nodes_get_a_task_each_from_srun(monkeypatch):
     monkeypatch.delenv(launch.MEETING)
     monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        launch.launch(["finetune", "--steps", "1"], processes=16, nodes=2, threads=8)
+        launch.launch(["finetune", "--steps", "1"], processes=16, gpus=16, nodes=2, threads=8)
     (words,) = called
     assert words[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
-    assert {"--cpus-per-task=8", "--kill-on-bad-exit=1"} <= set(words)
+    assert {"--cpus-per-task=8", "--gpus=16", "--kill-on-bad-exit=1"} <= set(words)
     assert words[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
     assert re.fullmatch(r".+:\d+", os.environ[launch.MEETING])
 
@@ -312,4 +312,4 @@ def test_a_job_without_srun_says_so(monkeypatch):
     monkeypatch.delenv(launch.MEETING)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OSError, match="srun, which starts training on 2 nodes, is not here"):
-        launch.launch(["finetune"], processes=2, nodes=2, threads=1)
+        launch.launch(["finetune"], processes=2, gpus=0, nodes=2, threads=1)

@@ -126,7 +126,13 @@ def launch(arguments: Sequence[str], chosen: argparse.Namespace, processes: int)
     """Run a training stage in several processes; return the exit status."""
     from mergescale.training.launch import launch
 
-    return launch(arguments, processes=processes, nodes=chosen.nodes, threads=chosen.threads)
+    return launch(
+        arguments,
+        processes=processes,
+        gpus=chosen.gpus,
+        nodes=chosen.nodes,
+        threads=chosen.threads,
+    )
 
 
 def _tokenizer(chosen: argparse.Namespace) -> None:

@@ -142,13 +142,15 @@ def _load(base: Path, place: Placement):
 
 
 def _train_and_save(out, model, tokenizer, stream, settings, record, state, label, place) -> None:
+    parameters = parameter_count(model)
+    if place.bf16(parameters):
+        record = {**record, "precision": "bf16"}
     fingerprint = record_digest(
         {
             **record,
             "code": code_digest("training"),
             "versions": versions(),
             "device": place.device,
-            "bf16": place.bf16(parameter_count(model)),
         }
     )
     with timed("training"):
@@ -161,14 +163,14 @@ def _train_and_save(out, model, tokenizer, stream, settings, record, state, labe
             label=label,
             place=place,
         )
-    if loss is not None and place.shards(parameter_count(model)):
+    if loss is not None and place.shards(parameters):
         from mergescale.training.sharding import whole
 
         model = whole(model)
     if not is_main():
         return
     save(out, model, tokenizer)
-    _write_record(out, record, parameter_count(model), loss)
+    _write_record(out, record, parameters, loss)
     forget(state)
 
 

@@ -38,7 +38,7 @@ def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
     return min(max(gpus, 1), there) if there else processes
 
 
-def launch(arguments: Sequence[str], *, processes: int, nodes: int, threads: int) -> int:
+def launch(arguments: Sequence[str], *, processes: int, gpus: int, nodes: int, threads: int) -> int:
     """Run `python -m mergescale ARGUMENTS` in `processes` processes; return the exit status.
 
     Outside SLURM they are all started here, whatever `nodes` says. On several nodes this process
@@ -49,7 +49,7 @@ def launch(arguments: Sequence[str], *, processes: int, nodes: int, threads: int
         OSError: there is no srun.
     """
     if _spreads(nodes):
-        _become_srun(arguments, processes, nodes, threads)
+        _become_srun(arguments, gpus, nodes, threads)
     nodes = nodes if MEETING in os.environ else 1
     if processes % nodes:
         raise ValueError(f"{processes} processes do not spread evenly over {nodes} nodes")
@@ -60,13 +60,14 @@ def _spreads(nodes: int) -> bool:
     return nodes > 1 and "SLURM_JOB_ID" in os.environ and MEETING not in os.environ
 
 
-def _become_srun(arguments: Sequence[str], processes: int, nodes: int, threads: int) -> None:
+def _become_srun(arguments: Sequence[str], gpus: int, nodes: int, threads: int) -> None:
     """One task on each node of the allocation; the first one that fails ends the others."""
     # This runs on the first node, where the first task will.
     os.environ[MEETING] = f"{socket.gethostname()}:{_free_port()}"
     command = [
         *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
         *(f"--cpus-per-task={threads}", "--cpu-bind=none", "--kill-on-bad-exit=1"),
+        *([f"--gpus={gpus}"] if gpus else []),
         *("--input=none", "--quiet", sys.executable, "-m", "mergescale", *arguments),
     ]
     try:
