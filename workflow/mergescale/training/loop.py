@@ -22,6 +22,7 @@ from transformers.modeling_utils import PreTrainedModel
 from mergescale.models.folders import parameter_count
 from mergescale.progress import Progress
 from mergescale.training.batches import IGNORE, Batch, BatchStream, share
+from mergescale.training.losses import Losses
 from mergescale.training.placement import Placement
 from mergescale.training.processes import is_main
 from mergescale.training.state import State
@@ -150,7 +151,7 @@ def train(
         optimizer if sharded else optimizer.optimizer,
         lambda step: cosine_decay(step, settings.steps, settings.warmup),
     )
-    losses = _Losses(settings.steps)
+    losses = Losses(settings.steps)
     parts = {"model": weights, "optimizer": optimizer, "schedule": schedule, "losses": losses}
     kept = State(accelerator, state, fingerprint, parts)
     start = kept.resume()
@@ -215,38 +216,6 @@ def settings_record(settings: Settings) -> dict:
     record = asdict(settings)
     del record["checkpoint_every"]
     return record
-
-
-class _Losses:
-    """Sum of the losses over the last tenth of the steps; kept with the run's state.
-
-    A diverged run stays diverged, so looking at the last loss now and then finds it.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.first = steps - max(1, steps // 10)
-        self.total, self.count = 0.0, 0
-        self.last: torch.Tensor | float = 0.0
-
-    def add(self, step: int, loss: torch.Tensor) -> None:
-        self.last = loss.detach()
-        if step >= self.first:
-            self.total, self.count = self.total + self.last.double(), self.count + 1
-
-    def mean(self) -> float:
-        return float(self.total) / self.count
-
-    def check(self, step: int) -> None:
-        if not math.isfinite(float(self.total) + float(self.last)):
-            raise FloatingPointError(
-                f"the training loss is not finite by step {step}: lower the learning rate"
-            )
-
-    def state_dict(self) -> dict:
-        return {"total": float(self.total), "count": self.count}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.total, self.count = state["total"], state["count"]
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

@@ -1,7 +1,7 @@
 """The state of a run between two calls: weights, optimizer, schedule, random numbers.
 
-It does not depend on the number of processes, but for their random numbers: a run goes on with
-another number, and those that dropout draws are then others.
+It does not depend on the number of processes, or on sharding, but for random numbers: a run goes
+on with other processes, and what dropout draws is then different.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 
 
 class State:
@@ -44,25 +44,21 @@ class State:
         whole = torch.load(file, map_location="cpu", weights_only=True, mmap=several)
         for name, part in self.parts.items():
             part.load_state_dict(whole[name])
-        random = kept / f"random-{self.accelerator.process_index}.pt"
-        if random.is_file():
-            _set_random(torch.load(random, weights_only=True))
+        if self.accelerator.process_index < len(whole["random"]):
+            _set_random(whole["random"][self.accelerator.process_index])
         return mark["step"]
 
     def keep(self, step: int) -> None:
-        """Keep the state after `step` steps, in place of the one before."""
-        name = f"step-{step}"
-        kept = self.folder / name
+        """Keep the state after `step` steps in place of the one before; the main process writes."""
         whole = {part: self.parts[part].state_dict() for part in self.parts}
-        if self.accelerator.is_main_process:
-            shutil.rmtree(kept, ignore_errors=True)
-            kept.mkdir(parents=True)
-            torch.save(whole, kept / "state.pt")
-        self.accelerator.wait_for_everyone()
-        torch.save(_random(), kept / f"random-{self.accelerator.process_index}.pt")
-        self.accelerator.wait_for_everyone()
+        whole["random"] = gather_object([_random()])
         if not self.accelerator.is_main_process:
             return
+        name = f"step-{step}"
+        kept = self.folder / name
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        torch.save(whole, kept / "state.pt")
         # The mark is renamed into place only when the state it names is whole.
         mark = self.folder / "mark.json.partial"
         mark.write_text(json.dumps({"fingerprint": self.fingerprint, "folder": name, "step": step}))
