@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     processes.end_with_launcher()
     try:
         if several := training.processes_of(chosen):
-            return training.launch(
+            return training.run_in_processes(
                 sys.argv[1:] if arguments is None else arguments, chosen, several
             )
         with _termination_as_interrupt(getattr(chosen, "ends_in_order", False)):

@@ -122,7 +122,7 @@ def processes_of(chosen: argparse.Namespace) -> int:
     return number if number > 1 else 0
 
 
-def launch(arguments: Sequence[str], chosen: argparse.Namespace, processes: int) -> int:
+def run_in_processes(arguments: Sequence[str], chosen: argparse.Namespace, processes: int) -> int:
     """Run a training stage in several processes; return the exit status."""
     from mergescale.training.launch import launch
 
