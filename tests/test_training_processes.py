@@ -187,7 +187,7 @@ def killed(inputs, out, **changes):
 
 @pytest.mark.parametrize("changes", [{}, SHARDED], ids=["copies", "shards"])
 def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path, changes):
-    settings = {"processes": 2, "dropout": 0.3, "steps": 200} | changes
+    settings = {"processes": 2, "dropout": 0.3, "steps": 80} | changes
     whole, loss, _ = trained(inputs, tmp_path / "whole", **settings)
     killed(inputs, tmp_path / "killed", **settings)
     resumed, again, said = trained(inputs, tmp_path / "killed", **settings)
@@ -196,16 +196,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path, changes):
 
 
 def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
-    one, loss = trained_here(inputs, tmp_path / "one", steps=200)
-    killed(inputs, tmp_path / "killed", steps=200, processes=2, sharding="always")
+    one, loss = trained_here(inputs, tmp_path / "one", steps=100)
+    killed(inputs, tmp_path / "killed", steps=100, processes=2, sharding="always")
     state = tmp_path / "killed.state"
-    resumed, again = trained_here(inputs, tmp_path / "killed", steps=200)
+    resumed, again = trained_here(inputs, tmp_path / "killed", steps=100)
     assert not state.exists()
     assert again == pytest.approx(loss, abs=1e-4)
     # Rounding has more steps to add up.
     assert_same(one, resumed, tolerance=1e-4)
-    killed(inputs, tmp_path / "other", steps=200)
-    resumed, _, said = trained(inputs, tmp_path / "other", steps=200, processes=2)
+    killed(inputs, tmp_path / "other", steps=100)
+    resumed, _, said = trained(inputs, tmp_path / "other", steps=100, processes=2)
     assert "goes on from" in said
     assert_same(one, resumed, tolerance=1e-4)
 
