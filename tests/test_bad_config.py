@@ -152,6 +152,10 @@ BAD = {
         "training: {expert: {sizes: {500k: {warmup: 801}}}}",
         ["training.expert.sizes.500k.warmup is 801", "at most the 800 steps"],
     ),
+    "processes that nodes cannot share": (
+        "compute: {processes: 3, nodes: 2}",
+        ["compute.processes is 3", "a multiple of compute.nodes, 2"],
+    ),
     "rows longer than the model's": (
         "models: {max_length: 32}",
         ["training.pretrain.length is 64", "at most models.max_length, 32"],

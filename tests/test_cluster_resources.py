@@ -102,6 +102,29 @@ def test_gpus_follow_the_machine(paper):
     assert on_cpus["gpu"] == 0
 
 
+def test_training_on_several_cpu_nodes_asks_for_a_task_on_each():
+    config = study_config.load(DEFAULT)
+    several = {**config, "compute": {**config["compute"], "processes": 4, "nodes": 2}}
+    asked = cluster.asked(several, "expert", "500k")
+    one = cluster.asked(config, "expert", "500k")
+    assert {name: asked[name] for name in asked.keys() - one.keys()} == {
+        "mpi": "srun",
+        "tasks": 2,
+        "tasks_per_gpu": 0,
+    }
+    assert asked["nodes"] == 2 and 2000 <= asked["mem_mb"] < 2 * one["mem_mb"] + 100
+    assert "--nodes=2 --ntasks=2 --cpus-per-task=2" in sbatch(asked, 2)
+    # What is not trained stays where it was.
+    assert cluster.asked(several, "corpus") == cluster.asked(config, "corpus")
+    assert cluster.asked(several, "merge_scores", "500k", 2)["nodes"] == 1
+
+
+def test_rows_at_a_time_decide_the_memory_of_activations(paper):
+    whole = {**paper, "compute": {**paper["compute"], "micro_batch": 0}}
+    asked = [cluster.asked(config, "expert", "7B")["gpu"] for config in (paper, whole)]
+    assert asked[0] < asked[1]
+
+
 def test_long_training_is_submitted_again_and_other_jobs_once():
     training = Need(memory=GB, seconds=100 * 3600, resumes=True)
     assert submissions(training, MACHINE) == 3
@@ -193,15 +216,19 @@ class Resources(SimpleNamespace):
         return getattr(self, name, default)
 
 
-@pytest.mark.parametrize("rule, count", KINDS)
-def test_calls_are_those_of_the_executor_plugin(paper, rule, count):
+CPU_KIND = ("expert", None, {"device": "cpu", "processes": 4, "nodes": 2})
+
+
+@pytest.mark.parametrize("rule, count, compute", [*((*kind, {}) for kind in KINDS), CPU_KIND])
+def test_calls_are_those_of_the_executor_plugin(paper, rule, count, compute):
     plugin = pytest.importorskip(
         "snakemake_executor_plugin_slurm.submit_string",
         reason="snakemake-executor-plugin-slurm is not installed",
     )
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-    asked = cluster.asked(paper, rule, "72B", count)
+    config = {**paper, "compute": {**paper["compute"], **compute}}
+    asked = cluster.asked(config, rule, "72B", count)
     job = SimpleNamespace(resources=Resources(**asked), threads=8)
     names = {"run_uuid": "RUN", "slurm_logfile": "LOG", "comment_str": "JOB", "workdir": "FOLDER"}
     names |= {"account": "-A ACCOUNT", "partition": "-p PARTITION"}

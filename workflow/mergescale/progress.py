@@ -16,21 +16,26 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 
 class Progress:
-    """Counts `total` steps of `label` from `start` on; use as a context manager."""
+    """Counts `total` steps of `label` from `start` on; use as a context manager.
 
-    def __init__(self, total: int, label: str, start: int = 0, unit: str = "it") -> None:
-        self.total, self.done = total, start
+    With `shown` false it says nothing, as in all but one of several processes.
+    """
+
+    def __init__(
+        self, total: int, label: str, start: int = 0, unit: str = "it", shown: bool = True
+    ) -> None:
+        self.total, self.done, self.shown = total, start, shown
         self._written = float("-inf")
         self._bar = tqdm(
             total=total,
             initial=start,
             desc=label,
             unit=unit,
-            disable=not sys.stderr.isatty(),
+            disable=not (shown and sys.stderr.isatty()),
             leave=False,
             mininterval=0.5,
         )
-        if start and self._bar.disable:
+        if start and shown and self._bar.disable:
             print(f"goes on from {start}/{total}", file=sys.stderr, flush=True)
 
     def update(self, done: int, **shown: object) -> None:
@@ -38,7 +43,7 @@ class Progress:
         self._bar.update(done - self.done)
         self.done = done
         now = time.monotonic()
-        if now - self._written < _SECONDS_BETWEEN_LINES:
+        if not self.shown or now - self._written < _SECONDS_BETWEEN_LINES:
             return
         self._written = now
         # Reading a number off a GPU waits for it: only now and then.

@@ -54,7 +54,7 @@ rule pretrained_base:
         "benchmarks/pretrained_base/{study}/{size}.jsonl"
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]
+    threads: training_threads
     resources:
         **asked_for("pretrained_base"),
     params:
@@ -63,7 +63,7 @@ rule pretrained_base:
         command=pretraining,
     shell:
         "python -m mergescale {params.command} --out {params.folder}"
-        " --timing {log}.json 2> {log}"
+        f"{PLACE} --timing {{log}}.json 2> {{log}}"
 
 
 rule instruction_tuned_base:
@@ -79,7 +79,7 @@ rule instruction_tuned_base:
         "benchmarks/instruction_tuned_base/{study}/{size}.jsonl"
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]
+    threads: training_threads
     resources:
         **asked_for("instruction_tuned_base"),
     params:
@@ -89,7 +89,7 @@ rule instruction_tuned_base:
         settings=training_arguments("instruct"),
     shell:
         "python -m mergescale finetune --stage instruct --base {params.base} --data {input.mixture}"
-        " {params.settings} --threads {threads}"
+        f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/it"
         " --label 'instruct {wildcards.size}' --out {params.folder} --timing {log}.json 2> {log}"
 

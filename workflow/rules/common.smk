@@ -172,6 +172,10 @@ def task_arguments(wildcards):
 def training_arguments(stage):
     """Arguments of a training stage for a size: how long, how fast, where it goes on."""
 
+    # `auto` is left out, so that nothing is trained again for being asked for by its name.
+    asked = config["compute"]["precision"]
+    precision = {} if asked == "auto" else {"precision": asked}
+
     def arguments(wildcards):
         settings = study.stage(config, stage, wildcards.size)
         return flags(
@@ -180,10 +184,26 @@ def training_arguments(stage):
                 "max_length": config["models"]["max_length"],
                 "seed": config["seed"],
                 "device": config["compute"]["device"],
+                "micro_batch": config["compute"]["micro_batch"] or None,
+                **precision,
             }
         )
 
     return arguments
+
+
+def training_threads(wildcards):
+    """CPU threads of a training job on each of its nodes."""
+    compute = config["compute"]
+    return compute["threads"] * compute["processes"] // compute["nodes"]
+
+
+# Where a training job runs, for its shell command. Among the rule's parameters it would train all
+# models again on another cluster, to the same weights.
+PLACE = (
+    " --threads {threads} --processes {config[compute][processes]}"
+    " --gpus {resources.gpu} --nodes {resources.nodes} --sharding {config[compute][sharding]}"
+)
 
 
 def origin(wildcards):
@@ -227,11 +247,14 @@ def asked_for(rule):
             size = getattr(wildcards, "size", None)
             draw = getattr(wildcards, "draw", None)
             count = int(draw.removeprefix("n").split("-s")[0]) if draw else None
-            return resources(rule, size, count, attempt)[name]
+            return resources(rule, size, count, attempt).get(name)
 
         return amount
 
-    return {name: entry(name) for name in ("mem_mb", "disk_mb", "runtime", "gpu", "nodes")}
+    # Snakemake takes no notice of those that are None: jobs on one node have none of `several`.
+    several = ("mpi", "tasks", "tasks_per_gpu") if rule in cluster.STAGES else ()
+    names = ("mem_mb", "disk_mb", "runtime", "gpu", "nodes", *several)
+    return {name: entry(name) for name in names}
 
 
 @cache

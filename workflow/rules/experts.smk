@@ -14,7 +14,7 @@ rule expert:
         "benchmarks/expert/{study}/{size}/{base}/{category}.jsonl"
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]
+    threads: training_threads
     resources:
         **asked_for("expert"),
     params:
@@ -24,7 +24,7 @@ rule expert:
         settings=training_arguments("expert"),
     shell:
         "python -m mergescale finetune --stage expert --base {params.base} --data {input.data}"
-        " {params.settings} --threads {threads}"
+        f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-{wildcards.category}"
         " --label 'expert {wildcards.size} {wildcards.base} {wildcards.category}'"
         " --out {params.folder} --timing {log}.json 2> {log}"
@@ -43,7 +43,7 @@ rule multitask:
         "benchmarks/multitask/{study}/{size}/{base}.jsonl"
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]
+    threads: training_threads
     resources:
         **asked_for("multitask"),
     params:
@@ -53,7 +53,7 @@ rule multitask:
         settings=training_arguments("multitask"),
     shell:
         "python -m mergescale finetune --stage multitask --base {params.base} --data {input.data}"
-        " {params.settings} --threads {threads}"
+        f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-multitask"
         " --label 'multitask {wildcards.size} {wildcards.base}'"
         " --out {params.folder} --timing {log}.json 2> {log}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mergescale import __version__, timing
 from mergescale.cli import analysis, data, evaluate, merging, scoring, training
+from mergescale.training import processes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,22 +42,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (Ctrl-C) and SIGTERM; 141 where nobody reads what it prints any more.
     """
     chosen = parser().parse_args(arguments)
+    processes.end_with_launcher()
     try:
+        if several := training.processes_of(chosen):
+            return training.run_in_processes(
+                sys.argv[1:] if arguments is None else arguments, chosen, several
+            )
         with _termination_as_interrupt(getattr(chosen, "ends_in_order", False)):
             chosen.run(chosen)
-        if chosen.timing:
+        if chosen.timing and processes.is_main():
             timing.write(chosen.timing)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         go_on = "; run the same command again to go on" if hasattr(chosen, "goes_on") else ""
-        print(f"mergescale: stopped{go_on}", file=sys.stderr)
+        if not processes.launched():
+            print(f"mergescale: stopped{go_on}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         # What is still to be printed at the end has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"mergescale: error: {_sentence(error)}", file=sys.stderr)
+        processes.tell(_sentence(error))
+        return 1
+    except RuntimeError as error:
+        if not processes.lost_another(error):
+            raise
         return 1
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from mergescale import timing
@@ -22,6 +23,8 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     )
     adopt.add_argument("--checkpoint", type=Path, required=True, metavar="FOLDER")
     adopt.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    # As where a base is trained; adopting takes no notice.
+    _add_place(adopt)
     adopt.set_defaults(run=_adopt)
 
     fetch = stages.add_parser(
@@ -42,7 +45,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     pretrain.add_argument("--architecture", type=json_object, required=True, metavar="JSON")
     pretrain.add_argument("--length", type=positive, required=True, help="tokens in a training row")
     _add_training(pretrain)
-    pretrain.set_defaults(run=_pretrain, goes_on=True)
+    pretrain.set_defaults(run=_pretrain, goes_on=True, trains=True)
 
     finetune = stages.add_parser(
         "finetune",
@@ -53,7 +56,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
     finetune.add_argument("--data", type=Path, nargs="+", required=True, metavar="PARQUET")
     finetune.add_argument("--stage", required=True, choices=["instruct", "expert", "multitask"])
     _add_training(finetune)
-    finetune.set_defaults(run=_finetune, goes_on=True)
+    finetune.set_defaults(run=_finetune, goes_on=True, trains=True)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +74,65 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--checkpoint-every", type=count, default=500, help="steps; 0 for never")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--micro-batch",
+        type=count,
+        default=0,
+        metavar="ROWS",
+        help="rows that a process works on at a time; 0 for all of its share of a step (default)",
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=["auto", "fp32", "bf16"],
+        help="of matrix products; auto is bf16 for large models on GPUs (default)",
+    )
+    _add_place(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes", type=positive, default=1, help="processes on CPUs, in all (default: 1)"
+    )
+    parser.add_argument(
+        "--gpus", type=count, default=0, help="GPUs in all, with a process for each (default: one)"
+    )
+    parser.add_argument(
+        "--nodes", type=positive, default=1, help="nodes of the SLURM job (default: 1)"
+    )
+    parser.add_argument(
+        "--sharding",
+        default="auto",
+        choices=["auto", "always"],
+        help="whether each of several processes holds a part of the weights only; auto is for "
+        "large models on GPUs (default)",
+    )
     add_compute(parser)
+
+
+def processes_of(chosen: argparse.Namespace) -> int:
+    """How many processes are to be started for a stage; 0 where it runs in this one."""
+    if not hasattr(chosen, "trains"):
+        return 0
+    from mergescale.training.launch import wanted
+
+    number = wanted(
+        processes=chosen.processes, gpus=chosen.gpus, nodes=chosen.nodes, device=chosen.device
+    )
+    return number if number > 1 else 0
+
+
+def run_in_processes(arguments: Sequence[str], chosen: argparse.Namespace, processes: int) -> int:
+    """Run a training stage in several processes; return the exit status."""
+    from mergescale.training.launch import launch
+
+    return launch(
+        arguments,
+        processes=processes,
+        gpus=chosen.gpus,
+        nodes=chosen.nodes,
+        threads=chosen.threads,
+    )
 
 
 def _tokenizer(chosen: argparse.Namespace) -> None:
@@ -110,7 +171,7 @@ def _pretrain(chosen: argparse.Namespace) -> None:
         settings=_settings(chosen),
         state=chosen.state,
         label=chosen.label,
-        device=device,
+        place=_place(chosen, device),
     )
 
 
@@ -128,8 +189,14 @@ def _finetune(chosen: argparse.Namespace) -> None:
         settings=_settings(chosen),
         state=chosen.state,
         label=chosen.label,
-        device=device,
+        place=_place(chosen, device),
     )
+
+
+def _place(chosen: argparse.Namespace, device: str):
+    from mergescale.training.placement import Placement
+
+    return Placement(device=device, precision=chosen.precision, sharding=chosen.sharding)
 
 
 def _settings(chosen: argparse.Namespace):
@@ -144,4 +211,5 @@ def _settings(chosen: argparse.Namespace):
         weight_decay=chosen.weight_decay,
         seed=chosen.seed,
         checkpoint_every=chosen.checkpoint_every,
+        micro_batch=chosen.micro_batch,
     )

@@ -25,8 +25,9 @@ class Machine:
         gpu_memory, node_memory: bytes.
         gpu_flops: peak of one GPU, bf16, FLOP/s.
         longest_hours: no job asks for more.
-        threads: CPU threads of a training or merging job.
+        threads: CPU threads of a process that trains, or of a merging job.
         device: `auto`, `cuda` or `cpu`; no job asks for a GPU where it is `cpu`.
+        processes, nodes: of a training job on CPUs, in all; each node gets as many processes.
     """
 
     gpu_memory: float = 80 * GB
@@ -36,6 +37,8 @@ class Machine:
     longest_hours: float = 48
     threads: int = 1
     device: str = "auto"
+    processes: int = 1
+    nodes: int = 1
 
     def gpus_for(self, shared: float, each: float = 0.0) -> int:
         """GPUs that hold `shared` bytes between them and `each` bytes on every one.
@@ -58,6 +61,7 @@ class Need:
         seconds: wall time of the work.
         reading: of these, seconds to read weights before the work begins.
         gpus: in all, on as many nodes as it takes.
+        processes: that train together on CPUs, over the machine's `nodes`.
         disk: bytes that the job leaves on disk.
         state: further bytes on disk while it runs.
         resumes: whether a later attempt goes on where this one stopped.
@@ -67,6 +71,7 @@ class Need:
     seconds: float
     reading: float = 0.0
     gpus: int = 0
+    processes: int = 1
     disk: float = 0.0
     state: float = 0.0
     resumes: bool = False
@@ -74,11 +79,17 @@ class Need:
 
 def nodes(need: Need, machine: Machine) -> int:
     """How many nodes a job takes."""
+    if not need.gpus:
+        return machine.nodes if need.processes > 1 else 1
     return max(1, math.ceil(need.gpus / machine.gpus_per_node))
 
 
-def request(need: Need, machine: Machine, attempt: int = 1) -> dict[str, int]:
+def request(need: Need, machine: Machine, attempt: int = 1) -> dict[str, int | str]:
     """Snakemake's resources of a job: mem_mb, disk_mb, runtime (minutes), gpu, nodes.
+
+    A job on several nodes has one task on each, and starts them itself: `mpi` tells the executor's
+    step inside the allocation to leave that to the job, `tasks_per_gpu` 0 that sbatch is to be
+    told nothing of tasks on GPUs.
 
     Memory and run time grow with `attempt`; GPUs do not, since a failure for want of GPU memory
     calls for a smaller batch.
@@ -88,13 +99,15 @@ def request(need: Need, machine: Machine, attempt: int = 1) -> dict[str, int]:
         memory = min(memory, machine.node_memory)
     minutes = START_MINUTES + need.seconds / 60 * TIME_MARGIN
     minutes = min(minutes * TIME_GROWTH ** (attempt - 1), machine.longest_hours * 60)
-    return {
+    number = nodes(need, machine)
+    asked = {
         "mem_mb": math.ceil(memory / 1e6),
         "disk_mb": math.ceil((need.disk + need.state) / 1e6),
         "runtime": math.ceil(minutes),
         "gpu": need.gpus,
-        "nodes": nodes(need, machine),
+        "nodes": number,
     }
+    return asked | ({"mpi": "srun", "tasks": number, "tasks_per_gpu": 0} if number > 1 else {})
 
 
 def submissions(need: Need, machine: Machine) -> int:

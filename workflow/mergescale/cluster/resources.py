@@ -11,6 +11,7 @@ sweeps streamed from disk), the formula says so, and docs/paper_scale.md lists i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mergescale.cluster.machine import GB, Machine, Need
@@ -32,6 +33,8 @@ FP32, BF16 = 4, 2  # bytes
 # By the loop's own choice: fp32 weights and gradients, an update of the same size; Adafactor's
 # second moments are factored and count for nothing; reading the weights holds one copy more.
 TRAINING_CPU = 4 * FP32
+# Where several processes train together: the gradients once more, as they are exchanged.
+EXCHANGED = FP32
 # On a GPU, per parameter and over all GPUs: fp32 weights and gradients, and autocast's bf16 copy.
 TRAINING_GPU = 2 * FP32 + BF16
 # Bytes of activations per token, layer and unit of width in 16 bits, without attention maps:
@@ -124,12 +127,14 @@ def training(
     length: int,
     answer: int,
     checkpoint_every: int,
+    micro_batch: int = 0,
     fill: float = FILL,
 ) -> Need:
     """Pre-training, instruction tuning, an expert or a multitask model.
 
     Args:
         length: longest row in tokens; `answer`: of these, those with a loss.
+        micro_batch: rows at a time in a process; 0 is all that it has of a step.
         fill: how full rows are on average.
     """
     size, tokens = model.weights, steps * batch_size * length * fill
@@ -143,16 +148,22 @@ def training(
     saving = size / READING * (1 + (steps / checkpoint_every if checkpoint_every else 0))
     if not on_gpus(model, machine):
         row = length * units * ACTIVATIONS * 2 + answer * model.words * LOGITS
-        memory = PROCESS + model.parameters * TRAINING_CPU + batch_size * row
+        several = machine.processes > 1
+        held = model.parameters * (TRAINING_CPU + (EXCHANGED if several else 0))
+        rows = min(micro_batch or batch_size, math.ceil(batch_size / machine.processes))
+        memory = machine.processes / machine.nodes * (PROCESS + held + rows * row)
         seconds = tokens * model.parameters * TRAINED / (CPU_FLOPS * machine.threads)
-        return Need(memory, seconds + saving, **common)
-    # One row at a time on each GPU; more rows of a step accumulate.
+        seconds = seconds / machine.processes + saving
+        return Need(memory, seconds, processes=machine.processes, **common)
+    # As many rows at a time on each GPU; more rows of a step accumulate.
     row = length * (units * RECOMPUTED + model.width * ACTIVATIONS) + answer * model.words * LOGITS
-    gpus = machine.gpus_for(model.parameters * TRAINING_GPU, row)
+    rows = min(micro_batch or batch_size, batch_size)
+    gpus = machine.gpus_for(model.parameters * TRAINING_GPU, rows * row)
     flops = tokens * model.parameters * TRAINED_RECOMPUTED
     seconds = flops / (gpus * machine.gpu_flops * TRAINING_SHARE)
-    # One process of each node reads the weights and hands them on.
-    return Need(PROCESS + 1.25 * size, seconds + saving, gpus=gpus, **common)
+    # One process reads the weights and hands them on, and has them whole again at the end.
+    memory = PROCESS * min(gpus, machine.gpus_per_node) + 1.25 * size
+    return Need(memory, seconds + saving, gpus=gpus, **common)
 
 
 def scoring(model: Model, machine: Machine, *, rows: float, length: int, new: int) -> Need:

@@ -9,16 +9,18 @@ _HEAD = (
 )
 
 
-def sbatch(resources: dict[str, int], threads: int) -> str:
+def sbatch(resources: dict[str, int | str], threads: int) -> str:
     """The call for one job, as version 2.8.0 of snakemake-executor-plugin-slurm writes it.
 
     Args:
-        resources: mem_mb, runtime (minutes), gpu and nodes, as `machine.request` gives them.
+        resources: mem_mb, runtime (minutes), gpu and nodes, as `machine.request` gives them; and
+            tasks, of a job on several nodes.
     """
     words = [f"-t {resources['runtime']}", f"--mem {resources['mem_mb']}"]
     words.append(f"--nodes={resources['nodes']}")
-    if not resources["gpu"]:
-        words.append("--ntasks=1")
+    tasks = resources.get("tasks")
+    if tasks or not resources["gpu"]:
+        words.append(f"--ntasks={tasks or 1}")
     words += [f"--cpus-per-task={threads}", "-D <folder>"]
     if resources["gpu"]:
         words.append(f"--gpus={resources['gpu']}")

@@ -32,6 +32,8 @@ def machine(config: dict) -> Machine:
         longest_hours=cluster["longest_hours"],
         threads=compute["threads"],
         device=compute["device"],
+        processes=compute["processes"],
+        nodes=compute["nodes"],
     )
 
 
@@ -111,8 +113,8 @@ def need(config: dict, rule: str, size: str | None = None, count: int | None = N
 
 def asked(
     config: dict, rule: str, size: str | None = None, count: int | None = None, attempt: int = 1
-) -> dict[str, int]:
-    """What a job of a rule asks the scheduler for: mem_mb, disk_mb, runtime, gpu, nodes."""
+) -> dict[str, int | str]:
+    """What a job of a rule asks the scheduler for, as `machine.request` gives it."""
     return request(need(config, rule, size, count), machine(config), attempt)
 
 
@@ -129,6 +131,7 @@ def _training(config: dict, stage: str, size: str, shape: Model, nodes: Machine)
         batch_size=settings["batch_size"],
         length=length,
         answer=answer,
+        micro_batch=config["compute"]["micro_batch"],
         checkpoint_every=settings["checkpoint_every"],
         fill=1.0 if text else resources.FILL,
     )

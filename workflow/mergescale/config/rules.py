@@ -31,6 +31,7 @@ def check(config: dict) -> None:
     check_folders(config)
     check_sizes(config)
     check_training(config)
+    check_processes(config)
     check_draws(config)
     check_methods(config)
     check_rows(config)
@@ -132,6 +133,15 @@ def check_training(config: dict) -> None:
                 f"training.pretrain.length is {length} for size {size}; it must be at most "
                 f"models.max_length, {longest}"
             )
+
+
+def check_processes(config: dict) -> None:
+    """Each node gets as many processes of a training job."""
+    processes, nodes = config["compute"]["processes"], config["compute"]["nodes"]
+    if processes % nodes:
+        raise ConfigError(
+            f"compute.processes is {processes}; it must be a multiple of compute.nodes, {nodes}"
+        )
 
 
 def check_draws(config: dict) -> None:

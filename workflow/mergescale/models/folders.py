@@ -95,6 +95,22 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
     return model, load_tokenizer(folder)
 
 
+def outline(folder: str | os.PathLike[str]) -> PreTrainedModel:
+    """The model of a local folder without its weights, which take no memory: device `meta`.
+
+    Buffers, which follow from the configuration, are there.
+    """
+    from accelerate import init_empty_weights
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config.dtype = torch.float32
+    family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    with init_empty_weights(include_buffers=False):
+        model = family.from_config(config)
+    model.tie_weights()
+    return model
+
+
 def position_limit(model: PreTrainedModel) -> int | None:
     """Most tokens in a row by the model's configuration; None where positions are relative."""
     return getattr(model.config, "max_position_embeddings", None)

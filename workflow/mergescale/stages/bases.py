@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 
 from mergescale.models.adopted import fitting_parameters, place
-from mergescale.models.folders import initialise, load, load_tokenizer, parameter_count, save
+from mergescale.models.folders import (
+    initialise,
+    load,
+    load_tokenizer,
+    outline,
+    parameter_count,
+    save,
+)
 from mergescale.models.hub import RECORD
 from mergescale.models.tokenizer import Encoder, train_word_tokenizer
 from mergescale.provenance.atomic import write_json
@@ -15,7 +22,10 @@ from mergescale.provenance.versions import versions
 from mergescale.tasks.files import read_documents, read_examples
 from mergescale.timing import timed
 from mergescale.training.batches import answer_stream, document_stream
-from mergescale.training.loop import Settings, forget, settings_record, train
+from mergescale.training.loop import Settings, settings_record, train
+from mergescale.training.placement import Placement
+from mergescale.training.processes import is_main
+from mergescale.training.state import forget
 
 
 def make_tokenizer(out: Path) -> None:
@@ -40,7 +50,7 @@ def pretrain(
     settings: Settings,
     state: Path,
     label: str,
-    device: str,
+    place: Placement,
 ) -> None:
     """Make a model from scratch and train it on the corpus."""
     words = load_tokenizer(tokenizer)
@@ -66,7 +76,7 @@ def pretrain(
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
-    _train_and_save(out, model, words, stream, settings, record, state, label, device)
+    _train_and_save(out, model, words, stream, settings, record, state, label, place)
 
 
 def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
@@ -102,13 +112,13 @@ def finetune(
     settings: Settings,
     state: Path,
     label: str,
-    device: str,
+    place: Placement,
 ) -> None:
     """Fine-tune all weights of `base` on the examples of the files `data`, mixed.
 
     Serves instruction tuning, experts and multitask models alike.
     """
-    model, tokenizer = load(base)
+    model, tokenizer = _load(base, place)
     encoder = Encoder(tokenizer, max_length)
     record = {
         "stage": stage,
@@ -121,12 +131,27 @@ def finetune(
     }
     examples = [example for path in data for example in read_examples(path)]
     stream = answer_stream(encoder, examples, batch_size=settings.batch_size, seed=settings.seed)
-    _train_and_save(out, model, tokenizer, stream, settings, record, state, label, device)
+    _train_and_save(out, model, tokenizer, stream, settings, record, state, label, place)
 
 
-def _train_and_save(out, model, tokenizer, stream, settings, record, state, label, device) -> None:
+def _load(base: Path, place: Placement):
+    """Model and tokenizer; where it will be sharded, the main process alone reads the weights."""
+    if not is_main() and place.shards(parameter_count(model := outline(base))):
+        return model, load_tokenizer(base)
+    return load(base)
+
+
+def _train_and_save(out, model, tokenizer, stream, settings, record, state, label, place) -> None:
+    parameters = parameter_count(model)
+    if place.bf16(parameters):
+        record = {**record, "precision": "bf16"}
     fingerprint = record_digest(
-        {**record, "code": code_digest("training"), "versions": versions(), "device": device}
+        {
+            **record,
+            "code": code_digest("training"),
+            "versions": versions(),
+            "device": place.device,
+        }
     )
     with timed("training"):
         loss = train(
@@ -136,10 +161,16 @@ def _train_and_save(out, model, tokenizer, stream, settings, record, state, labe
             state=state,
             fingerprint=fingerprint,
             label=label,
-            device=device,
+            place=place,
         )
+    if loss is not None and place.shards(parameters):
+        from mergescale.training.sharding import whole
+
+        model = whole(model)
+    if not is_main():
+        return
     save(out, model, tokenizer)
-    _write_record(out, record, parameter_count(model), loss)
+    _write_record(out, record, parameters, loss)
     forget(state)
 
 

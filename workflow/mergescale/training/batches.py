@@ -32,6 +32,11 @@ class Batch:
     position_ids: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def tokens(self) -> int:
+        """How many labels there are, those that say `IGNORE` left out."""
+        return int((self.labels != IGNORE).sum())
+
 
 @dataclass
 class BatchStream:
@@ -81,6 +86,45 @@ class BatchStream:
             whole = len(part) // self.batch_size
             batches += np.split(part[: whole * self.batch_size], whole) if whole else []
         return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def share(batch: Batch, *, rank: int, processes: int, micro_batch: int) -> list[Batch]:
+    """The rows of a batch that process `rank` works on, in parts of at most `micro_batch` rows.
+
+    A single process without a limit (`micro_batch` 0) gets the batch itself. Rows are dealt out in
+    turn, since neighbours are of like length. All processes get the same number of parts, as their
+    collective operations need; where rows run out, a part is the batch's first row without labels.
+    """
+    rows = len(batch.input_ids)
+    most = -(-rows // processes)
+    limit = micro_batch or most
+    if processes == 1 and limit >= rows:
+        return [batch]
+    own = range(rank, rows, processes)
+    parts = [own[start : start + limit] for start in range(0, most, limit)]
+    return [_rows(batch, part) if part else _unlabelled(batch) for part in parts]
+
+
+def _rows(batch: Batch, rows: range) -> Batch:
+    """Some rows, without the padding that they all have."""
+    chosen = slice(rows.start, rows.stop, rows.step)
+    mask, labels = batch.attention_mask[chosen], batch.labels[chosen]
+    first = int(mask.argmax(dim=1).min())
+    labelled = (labels != IGNORE).any(dim=0)
+    tail = int(labelled.int().argmax()) if labelled.any() else labels.shape[1] - 1
+    return Batch(
+        batch.input_ids[chosen, first:],
+        mask[:, first:],
+        batch.position_ids[chosen, first:],
+        labels[:, tail:],
+    )
+
+
+def _unlabelled(batch: Batch) -> Batch:
+    row = _rows(batch, range(1))
+    return Batch(
+        row.input_ids, row.attention_mask, row.position_ids, torch.full_like(row.labels, IGNORE)
+    )
 
 
 def answer_stream(

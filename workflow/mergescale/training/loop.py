@@ -1,16 +1,14 @@
 """The training loop: Adafactor, warm-up and cosine decay, on accelerate; stops and resumes exactly.
 
-One loop serves all four stages (pre-training, instruction tuning, experts, multitask). The paper's
-settings are in its section on training; the configuration's `training` block holds this study's.
+One loop serves all four stages (pre-training, instruction tuning, experts, multitask), in one
+process or in several that share the rows of each step. The paper's settings are in its section on
+training; the configuration's `training` block holds this study's.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import os
-import shutil
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,13 +19,18 @@ from torch.optim import Adafactor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers.modeling_utils import PreTrainedModel
 
+from mergescale.models.folders import parameter_count
 from mergescale.progress import Progress
-from mergescale.training.batches import IGNORE, Batch, BatchStream
+from mergescale.training.batches import IGNORE, Batch, BatchStream, share
+from mergescale.training.losses import Losses
+from mergescale.training.placement import Placement
+from mergescale.training.processes import is_main
+from mergescale.training.state import State
 
 # Steps between two looks at whether the loss is finite: each look waits for a GPU.
 _STEPS_BETWEEN_CHECKS = 50
-# It says at each checkpoint that tied weights are stored once, which is as it should be.
-logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+# Apart from each other, so that processes draw their own numbers for dropout.
+_SEEDS_APART = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Settings:
 
     Attributes:
         steps: optimizer steps; 0 leaves the model as it is.
-        batch_size: rows a step.
+        batch_size: rows a step, of all processes together.
         learning_rate: its peak, for Adafactor relative to each tensor's root mean square.
         warmup: steps over which the learning rate rises from 0 to its peak.
         dropout: on the attention weights.
         weight_decay: Adafactor's.
         seed: of the order of batches and of dropout.
         checkpoint_every: steps between two checkpoints; 0 makes none.
+        micro_batch: rows that a process works on at a time, gradients adding up over a step; 0 is
+            all of its rows.
     """
 
     steps: int
@@ -53,6 +58,7 @@ class Settings:
     weight_decay: float = 0.0
     seed: int = 0
     checkpoint_every: int = 500
+    micro_batch: int = 0
 
 
 def cosine_decay(step: int, steps: int, warmup: int) -> float:
@@ -62,11 +68,14 @@ def cosine_decay(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+def answer_loss(model: torch.nn.Module, batch: Batch, tokens: int | None = None) -> torch.Tensor:
     """Mean cross-entropy over the labelled tokens of a batch, a scalar.
 
     Logits are computed for the last places only: with a small model most of the work is the
     output layer, and prompts carry no loss.
+
+    Args:
+        tokens: what the sum is divided by, where the batch is a part of a larger one.
     """
     tail = batch.labels.shape[1]
     logits = model(
@@ -76,9 +85,13 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         use_cache=False,
         logits_to_keep=tail + 1,
     ).logits[:, :-1]
-    return cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), batch.labels.reshape(-1), ignore_index=IGNORE
+    loss = cross_entropy(
+        logits.reshape(-1, logits.shape[-1]),
+        batch.labels.reshape(-1),
+        ignore_index=IGNORE,
+        reduction="mean" if tokens is None else "sum",
     )
+    return loss if tokens is None else loss / tokens
 
 
 def train(
@@ -89,40 +102,63 @@ def train(
     state: Path,
     fingerprint: str,
     label: str,
-    device: str = "cpu",
+    place: Placement | None = None,
 ) -> float | None:
     """Train `model` in place; return the mean loss of the last tenth of the steps.
+
+    Where `place` shards it, it stays sharded: `sharding.whole` makes it whole again.
 
     The run's state (weights, optimizer, schedule, random numbers) is kept in the folder `state`
     every `checkpoint_every` steps, marked with `fingerprint`. A later call with the same
     fingerprint goes on from there and ends with the same weights, bit for bit, as a run that was
     never stopped; a state with another fingerprint is discarded.
 
+    In several processes (`launch.py`) each works on its share of every batch. All of them call
+    this and return the same loss; the weights are those of one process but for rounding, and for
+    the numbers that dropout draws.
+
+    Args:
+        place: a CPU in fp32 by default.
+
     Raises:
         FloatingPointError: the loss is not finite; the message names the step.
     """
     if settings.steps == 0:
         return None
-    torch.manual_seed(settings.seed)
+    place, size = place or Placement(), parameter_count(model)
+    sharded, bf16 = place.shards(size), place.bf16(size)
+    accelerator = Accelerator(
+        cpu=place.device == "cpu", mixed_precision="bf16" if bf16 and not sharded else None
+    )
+    torch.manual_seed(settings.seed + _SEEDS_APART * accelerator.process_index)
     model.config.attention_dropout = settings.dropout
     for module in model.modules():
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = settings.dropout
-    accelerator = Accelerator(cpu=device == "cpu")
-    optimizer = Adafactor(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    if place.recomputes(size):
+        model.activation_checkpointing_enable()
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if sharded:
+        # Imported for those few that need it: torch's part of it takes a while.
+        from mergescale.training.sharding import ShardedAdafactor, Whole, shard
+
+        shard(model, accelerator.device, bf16=bf16)
+        optimizer, weights = ShardedAdafactor(model.parameters(), **rates), Whole(model)
+    else:
+        weights = model
+        model, optimizer = accelerator.prepare(model, Adafactor(model.parameters(), **rates))
+    schedule = LambdaLR(
+        optimizer if sharded else optimizer.optimizer,
+        lambda step: cosine_decay(step, settings.steps, settings.warmup),
     )
-    schedule = LambdaLR(optimizer, lambda step: cosine_decay(step, settings.steps, settings.warmup))
-    model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule)
-    losses = _Losses(settings.steps)
-    accelerator.register_for_checkpointing(losses)
-    start = _resume(accelerator, state, fingerprint)
+    losses = Losses(settings.steps)
+    parts = {"model": weights, "optimizer": optimizer, "schedule": schedule, "losses": losses}
+    kept = State(accelerator, state, fingerprint, parts)
+    start = kept.resume()
     model.train()
-    with Progress(settings.steps, label, start=start) as progress:
+    with Progress(settings.steps, label, start=start, shown=is_main()) as progress:
         for step in range(start, settings.steps):
-            loss = answer_loss(model, _to(batches[step], accelerator.device))
-            accelerator.backward(loss)
+            loss = _gradients(accelerator, model, batches[step], settings.micro_batch)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
@@ -133,9 +169,11 @@ def train(
             if keeps or done % _STEPS_BETWEEN_CHECKS == 0:
                 losses.check(done)
             if keeps and done < settings.steps:
-                _keep(accelerator, state, fingerprint, done)
+                kept.keep(done)
     losses.check(settings.steps)
-    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+    finite = all(_local(parameter).isfinite().all() for parameter in model.parameters())
+    broken = torch.tensor(float(not finite), device=accelerator.device)
+    if accelerator.reduce(broken, "sum"):
         raise FloatingPointError(
             "the last training steps broke the weights: lower the learning rate"
         )
@@ -143,9 +181,34 @@ def train(
     return losses.mean()
 
 
-def forget(state: Path) -> None:
-    """Remove the kept state of a run whose result is safely stored."""
-    shutil.rmtree(state, ignore_errors=True)
+def _gradients(
+    accelerator: Accelerator, model: torch.nn.Module, batch: Batch, micro_batch: int
+) -> torch.Tensor:
+    """Add a batch's gradients, over all processes, to the parameters; return its mean loss."""
+    processes, device = accelerator.num_processes, accelerator.device
+    parts = share(
+        batch, rank=accelerator.process_index, processes=processes, micro_batch=micro_batch
+    )
+    if parts[0] is batch:
+        loss = answer_loss(model, _to(batch, device))
+        accelerator.backward(loss)
+        return loss
+    # Every process knows the labels of all rows, so each part is weighted by its tokens.
+    tokens, total = batch.tokens, torch.zeros((), device=device)
+    for number, part in enumerate(parts, 1):
+        # Gradients are exchanged with those of the last part; sharded ones each time, since no
+        # process could hold them all.
+        with nullcontext() if number == len(parts) else accelerator.no_sync(model):
+            loss = answer_loss(model, _to(part, device), tokens)
+            # Gradients are averaged over processes, and are to be added up.
+            accelerator.backward(loss * processes)
+        total += loss.detach()
+    return accelerator.reduce(total, "sum")
+
+
+def _local(parameter: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a parameter."""
+    return parameter.to_local() if hasattr(parameter, "to_local") else parameter
 
 
 def settings_record(settings: Settings) -> dict:
@@ -155,38 +218,6 @@ def settings_record(settings: Settings) -> dict:
     return record
 
 
-class _Losses:
-    """Sum of the losses over the last tenth of the steps; kept with the run's state.
-
-    A diverged run stays diverged, so looking at the last loss now and then finds it.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.first = steps - max(1, steps // 10)
-        self.total, self.count = 0.0, 0
-        self.last: torch.Tensor | float = 0.0
-
-    def add(self, step: int, loss: torch.Tensor) -> None:
-        self.last = loss.detach()
-        if step >= self.first:
-            self.total, self.count = self.total + self.last.double(), self.count + 1
-
-    def mean(self) -> float:
-        return float(self.total) / self.count
-
-    def check(self, step: int) -> None:
-        if not math.isfinite(float(self.total) + float(self.last)):
-            raise FloatingPointError(
-                f"the training loss is not finite by step {step}: lower the learning rate"
-            )
-
-    def state_dict(self) -> dict:
-        return {"total": float(self.total), "count": self.count}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.total, self.count = state["total"], state["count"]
-
-
 def _to(batch: Batch, device: torch.device) -> Batch:
     return Batch(
         *(
@@ -194,30 +225,3 @@ def _to(batch: Batch, device: torch.device) -> Batch:
             for name in ("input_ids", "attention_mask", "position_ids", "labels")
         )
     )
-
-
-def _resume(accelerator: Accelerator, state: Path, fingerprint: str) -> int:
-    try:
-        mark = json.loads((state / "mark.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        mark = {}
-    if mark.get("fingerprint") != fingerprint or not (state / mark["folder"]).is_dir():
-        forget(state)
-        return 0
-    accelerator.load_state(str(state / mark["folder"]))
-    return mark["step"]
-
-
-def _keep(accelerator: Accelerator, state: Path, fingerprint: str, step: int) -> None:
-    folder = f"step-{step}"
-    shutil.rmtree(state / folder, ignore_errors=True)
-    accelerator.save_state(str(state / folder))
-    if not accelerator.is_main_process:
-        return
-    # The mark is renamed into place only when the state it names is whole.
-    mark = state / "mark.json.partial"
-    mark.write_text(json.dumps({"fingerprint": fingerprint, "folder": folder, "step": step}))
-    os.replace(mark, state / "mark.json")
-    for old in state.glob("step-*"):
-        if old.name != folder:
-            shutil.rmtree(old)

@@ -1,0 +1,315 @@
+"""Training over several processes: the numbers of one, one that writes, and failures that end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import tiny_study
+import torch
+from safetensors.torch import load_file
+
+from mergescale.cli.main import main
+from mergescale.models.folders import save
+from mergescale.models.tokenizer import Encoder
+from mergescale.tasks.files import write_examples
+from mergescale.training import launch
+from mergescale.training.batches import IGNORE, answer_stream, share
+from mergescale.training.loop import answer_loss
+
+EXAMPLES = tiny_study.written("copies", "train", 40)
+BATCH = answer_stream(
+    Encoder(tiny_study.tokenizer(), max_length=32), EXAMPLES, batch_size=7, seed=3
+)[0]
+
+
+# 37 words and 16 dimensions are no multiples of 3 either; activations are computed twice.
+SHARDED = {"sharding": "always", "micro-batch": 2, "weight-decay": 0.01}
+UNTIED = {"base": "untied"}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    words = tiny_study.tokenizer()
+    save(folder / "base", tiny_study.llama(words=words), words)
+    broken = tiny_study.llama(words=words)
+    with torch.no_grad():
+        broken.lm_head.weight.fill_(math.inf)
+    save(folder / "broken", broken, words)
+    save(folder / "untied", tiny_study.qwen2().to(torch.bfloat16), words)
+    write_examples(folder / "rows.parquet", EXAMPLES)
+    return folder
+
+
+def arguments(inputs, out, **changes):
+    settings = {"data": inputs / "rows.parquet", "max-length": 32, "learning-rate": 0.02}
+    settings |= {"steps": 25, "batch-size": 7, "warmup": 2, "checkpoint-every": 10, "device": "cpu"}
+    settings |= {"base": inputs / "base", "stage": "expert", "out": out, "state": f"{out}.state"}
+    settings |= {"timing": f"{out}.json"} | changes
+    words = (word for name, value in settings.items() for word in (f"--{name}", str(value)))
+    return ["finetune", *words]
+
+
+def command(*given, **changes):
+    return [sys.executable, "-m", "mergescale", *arguments(*given, **changes)]
+
+
+def train(*given, **changes):
+    return subprocess.run(command(*given, **changes), capture_output=True, text=True)
+
+
+def trained(inputs, out, **changes):
+    """Train in processes of their own; return the folder, the loss and what was said."""
+    run = train(inputs, out, **changes)
+    assert run.returncode == 0, run.stderr
+    return out, loss_of(out), run.stderr
+
+
+def trained_here(inputs, out, **changes):
+    """Train in this process; return the folder and the loss."""
+    assert main(arguments(inputs, out, **changes)) == 0
+    return out, loss_of(out)
+
+
+def loss_of(out):
+    return json.loads((out / "training.json").read_text())["final_loss"]
+
+
+def assert_same(one, other, tolerance=1e-5):
+    one, other = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(other[name], one[name], atol=tolerance, rtol=tolerance)
+
+
+# --- shares of a batch
+
+
+@pytest.mark.parametrize("processes, micro_batch", [(1, 2), (2, 0), (2, 3), (3, 2), (9, 0)])
+def test_processes_share_all_rows_in_as_many_parts(processes, micro_batch):
+    shares = [
+        share(BATCH, rank=rank, processes=processes, micro_batch=micro_batch)
+        for rank in range(processes)
+    ]
+    assert len({len(parts) for parts in shares}) == 1
+    parts = [part for parts in shares for part in parts]
+    assert max(len(part.input_ids) for part in parts) <= (micro_batch or 7)
+    rows = [
+        tuple(ids[mask.bool()].tolist())
+        for part in parts
+        if part.tokens
+        for ids, mask in zip(part.input_ids, part.attention_mask, strict=True)
+    ]
+    whole = zip(BATCH.input_ids, BATCH.attention_mask, strict=True)
+    assert sorted(rows) == sorted(tuple(ids[mask.bool()].tolist()) for ids, mask in whole)
+    assert sum(part.tokens for part in parts) == BATCH.tokens
+
+
+def test_one_process_without_a_limit_gets_the_batch_itself():
+    assert share(BATCH, rank=0, processes=1, micro_batch=0)[0] is BATCH
+    assert share(BATCH, rank=0, processes=1, micro_batch=7)[0] is BATCH
+
+
+def test_parts_are_weighted_by_their_labelled_tokens():
+    """Their losses and gradients add up to those of the batch, empty parts and all."""
+    model = tiny_study.llama()
+    answer_loss(model, BATCH).backward()
+    wanted = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    parts = [
+        part for rank in range(9) for part in share(BATCH, rank=rank, processes=9, micro_batch=0)
+    ]
+    assert [part.tokens for part in parts].count(0) == 2
+    losses = [answer_loss(model, part, BATCH.tokens) for part in parts]
+    sum(losses).backward()
+    assert sum(losses).item() == pytest.approx(answer_loss(model, BATCH).item(), abs=1e-5)
+    for gradient, parameter in zip(wanted, model.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_parts_are_not_padded_to_the_length_of_others():
+    for part in share(BATCH, rank=0, processes=1, micro_batch=1):
+        assert part.attention_mask.all()
+        assert (part.labels != IGNORE).all()
+
+
+# --- whole runs
+
+
+def test_gradients_that_add_up_make_the_same_weights(inputs, tmp_path):
+    one, loss = trained_here(inputs, tmp_path / "one")
+    parts, again = trained_here(inputs, tmp_path / "parts", **{"micro-batch": 2})
+    assert again == pytest.approx(loss, abs=1e-5)
+    assert_same(one, parts)
+
+
+# Neither 7 nor 1 is a multiple of 2: with 1, the second process never has a labelled token.
+@pytest.mark.parametrize(
+    "processes, changes",
+    [(2, {}), (2, {"micro-batch": 2}), (2, {"batch-size": 1}), (3, SHARDED), (2, UNTIED | SHARDED)],
+)
+def test_weights_and_loss_are_those_of_one_process(inputs, tmp_path, processes, changes):
+    if "base" in changes:
+        changes = changes | {"base": inputs / changes["base"]}
+    one, loss = trained_here(inputs, tmp_path / "one", **changes | {"micro-batch": 0})
+    several, again, said = trained(inputs, tmp_path / "several", processes=processes, **changes)
+    assert (several / "config.json").read_bytes() == (one / "config.json").read_bytes()
+    assert_same(one, several)
+    assert again == pytest.approx(loss, abs=1e-5)
+    assert len(re.findall(r"^1/25 loss", said, re.M)) == 1, said
+    # The main process alone writes: the same files, and no state is left.
+    assert sorted(p.name for p in several.iterdir()) == sorted(p.name for p in one.iterdir())
+    written = sorted(p.name for p in tmp_path.iterdir())
+    assert written == ["one", "one.json", "several", "several.json"]
+
+
+def killed(inputs, out, **changes):
+    """Start a run, end it and all its processes by SIGKILL after its first checkpoint."""
+    with subprocess.Popen(
+        command(inputs, out, **changes), stderr=subprocess.PIPE, start_new_session=True
+    ) as run:
+        mark = out.with_name(f"{out.name}.state") / "mark.json"
+        while not mark.is_file():
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGKILL)
+    assert not (out / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("changes", [{}, SHARDED], ids=["copies", "shards"])
+def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path, changes):
+    settings = {"processes": 2, "dropout": 0.3, "steps": 80} | changes
+    whole, loss, _ = trained(inputs, tmp_path / "whole", **settings)
+    killed(inputs, tmp_path / "killed", **settings)
+    resumed, again, said = trained(inputs, tmp_path / "killed", **settings)
+    assert "goes on from" in said and again == loss
+    assert_same(whole, resumed, tolerance=0)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
+    one, loss = trained_here(inputs, tmp_path / "one", steps=100)
+    killed(inputs, tmp_path / "killed", steps=100, processes=2, sharding="always")
+    state = tmp_path / "killed.state"
+    resumed, again = trained_here(inputs, tmp_path / "killed", steps=100)
+    assert not state.exists()
+    assert again == pytest.approx(loss, abs=1e-4)
+    # Rounding has more steps to add up.
+    assert_same(one, resumed, tolerance=1e-4)
+    killed(inputs, tmp_path / "other", steps=100)
+    resumed, _, said = trained(inputs, tmp_path / "other", steps=100, processes=2)
+    assert "goes on from" in said
+    assert_same(one, resumed, tolerance=1e-4)
+
+
+# --- failures
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"base": "broken"}, "the training loss is not finite by step 10: lower the"),
+        ({"data": "nothing.parquet"}, "nothing.parquet does not exist"),
+    ],
+)
+def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, changes, sentence):
+    if "base" in changes:
+        changes = {"base": inputs / changes["base"]}
+    run = train(inputs, tmp_path / "out", processes=2, **changes)
+    assert run.returncode == 1
+    told = [line for line in run.stderr.splitlines() if not re.match(r"\d+/25 loss", line)]
+    assert len(told) == 1 and told[0].startswith(f"mergescale: error: {sentence}"), run.stderr
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_process_that_dies_ends_the_others(inputs, tmp_path, victim):
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        command(inputs, out, processes=2, steps=100_000), stderr=subprocess.PIPE, text=True
+    ) as run:
+        while not (tmp_path / "out.state" / "mark.json").is_file():
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.02)
+        trainers = {
+            int(child.environ()["RANK"]): child for child in psutil.Process(run.pid).children()
+        }
+        trainers[victim].kill()
+        said = run.stderr.read()
+    assert run.returncode == 128 + signal.SIGKILL
+    assert f"error: training process {victim} of 2 was ended by SIGKILL" in said
+    assert said.count("mergescale:") == 1 and "Traceback" not in said, said
+    assert not any(child.is_running() for child in trainers.values())
+    assert not (out / "model.safetensors").exists()
+
+
+def test_processes_end_with_their_launcher(inputs, tmp_path):
+    """Else a second run would write the same files beside them."""
+    with subprocess.Popen(
+        command(inputs, tmp_path / "out", processes=2, steps=100_000), stderr=subprocess.PIPE
+    ) as run:
+        while not (tmp_path / "out.state" / "mark.json").is_file():
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.02)
+        trainers = psutil.Process(run.pid).children()
+        assert len(trainers) == 2
+        run.kill()
+    psutil.wait_procs(trainers)
+
+
+# --- how many, and where
+
+
+@pytest.mark.parametrize(
+    "asked, there, job, wanted",
+    [
+        ({"processes": 1}, 0, False, 1),
+        ({"processes": 4}, 0, False, 4),
+        ({"processes": 4}, 2, False, 1),  # on a GPU: one process for each that was asked for
+        ({"gpus": 4}, 8, False, 4),
+        ({"gpus": 16, "nodes": 2}, 1, False, 1),  # a local run takes what there is
+        ({"gpus": 16, "nodes": 2}, 8, True, 16),
+        ({"gpus": 16, "nodes": 2}, 0, True, 16),  # the batch script sees none of them
+        ({"gpus": 2}, 0, False, 1),
+        ({"gpus": 2, "device": "cpu"}, 8, False, 1),
+        ({"processes": 6, "nodes": 3}, 0, True, 6),
+    ],
+)
+def test_how_many_processes_are_started(monkeypatch, asked, there, job, wanted):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+    settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
+    assert launch.wanted(**settings) == wanted
+
+
+def test_several_nodes_get_a_task_each_from_srun(monkeypatch):
+    called = []
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(launch.MEETING, "")
+    monkeypatch.delenv(launch.MEETING)
+    monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        launch.launch(["finetune", "--steps", "1"], processes=16, gpus=16, nodes=2, threads=8)
+    (words,) = called
+    assert words[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    assert {"--cpus-per-task=8", "--gpus=16", "--kill-on-bad-exit=1"} <= set(words)
+    assert words[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
+    assert re.fullmatch(r".+:\d+", os.environ[launch.MEETING])
+
+
+def test_a_job_without_srun_says_so(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(launch.MEETING, "")
+    monkeypatch.delenv(launch.MEETING)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OSError, match="srun, which starts training on 2 nodes, is not here"):
+        launch.launch(["finetune"], processes=2, gpus=0, nodes=2, threads=1)

@@ -1,0 +1,146 @@
+"""Starts a training stage in several processes, on one node or on all nodes of a SLURM job.
+
+On several nodes `srun` starts one task on each, and each task its share of the processes with
+torchrun's launcher. That is what `accelerate launch` runs for several GPUs; for several CPU
+processes it knows MPI alone, so it is called here directly. accelerate takes over in the processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from mergescale.training.processes import launched
+
+# Where the processes of all nodes meet, host:port; set for the tasks that srun starts.
+MEETING = "MERGESCALE_MEETING_POINT"
+# Seconds that nodes wait for each other at the start.
+_PATIENCE = 900
+
+
+def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
+    """How many processes are to be started; 1 is this one itself, without a launcher.
+
+    One for each GPU that was asked for, and is there; on CPUs as many as `processes` says.
+    """
+    if launched() or max(processes, gpus) <= 1:
+        return 1
+    if nodes > 1 and "SLURM_JOB_ID" in os.environ:
+        return gpus or processes
+    import torch
+
+    there = 0 if device == "cpu" else torch.cuda.device_count()
+    # A local run takes the GPUs that there are.
+    return min(max(gpus, 1), there) if there else processes
+
+
+def launch(arguments: Sequence[str], *, processes: int, gpus: int, nodes: int, threads: int) -> int:
+    """Run `python -m mergescale ARGUMENTS` in `processes` processes; return the exit status.
+
+    Outside SLURM they are all started here, whatever `nodes` says. On several nodes this process
+    becomes srun and does not return.
+
+    Raises:
+        ValueError: processes do not spread evenly over nodes.
+        OSError: there is no srun.
+    """
+    if _spreads(nodes):
+        _become_srun(arguments, gpus, nodes, threads)
+    nodes = nodes if MEETING in os.environ else 1
+    if processes % nodes:
+        raise ValueError(f"{processes} processes do not spread evenly over {nodes} nodes")
+    return _start(arguments, processes // nodes, nodes)
+
+
+def _spreads(nodes: int) -> bool:
+    return nodes > 1 and "SLURM_JOB_ID" in os.environ and MEETING not in os.environ
+
+
+def _become_srun(arguments: Sequence[str], gpus: int, nodes: int, threads: int) -> None:
+    """One task on each node of the allocation; the first one that fails ends the others."""
+    # This runs on the first node, where the first task will.
+    os.environ[MEETING] = f"{socket.gethostname()}:{_free_port()}"
+    command = [
+        *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
+        *(f"--cpus-per-task={threads}", "--cpu-bind=none", "--kill-on-bad-exit=1"),
+        *([f"--gpus={gpus}"] if gpus else []),
+        *("--input=none", "--quiet", sys.executable, "-m", "mergescale", *arguments),
+    ]
+    try:
+        os.execvp("srun", command)
+    except FileNotFoundError:
+        raise OSError(
+            f"SLURM's srun, which starts training on {nodes} nodes, is not here"
+        ) from None
+
+
+def _start(arguments: Sequence[str], here: int, nodes: int) -> int:
+    """The processes of this node, until they have ended."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # It tells of failures at length; what there is to say is said below.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed.elastic"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=nodes,
+        max_nodes=nodes,
+        nproc_per_node=here,
+        run_id=os.environ.get("SLURM_JOB_ID", "local"),
+        rdzv_backend="static",
+        rdzv_endpoint=os.environ.get(MEETING) or f"127.0.0.1:{_free_port()}",
+        rdzv_configs={
+            "rank": int(os.environ["SLURM_NODEID"]) if nodes > 1 else 0,
+            "timeout": _PATIENCE,
+        },
+        max_restarts=0,
+        monitor_interval=0.2,
+    )
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        elastic_launch(config, sys.executable)("-m", "mergescale", *arguments)
+    except ChildFailedError as error:
+        return _failed(error, here * nodes)
+    except SignalException as stop:
+        if stop.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        return 128 + stop.sigval
+    return 0
+
+
+def _failed(error, processes: int) -> int:
+    """Say in one sentence why the first of the processes failed; return the exit status."""
+    rank, first = min(
+        error.failures.items(),
+        key=lambda one: (_word(one[1]).get("lost", False), one[1].timestamp),
+    )
+    word, who = _word(first), f"training process {rank} of {processes}"
+    if word:
+        sentence = word["message"]
+    elif first.exitcode < 0:
+        killed = first.exitcode == -signal.SIGKILL
+        sentence = f"{who} was ended by {signal.Signals(-first.exitcode).name}" + (
+            "; where nobody did that, memory ran out" if killed else ""
+        )
+    else:
+        sentence = f"{who} ended with status {first.exitcode}; its own words are above"
+    print(f"mergescale: error: {sentence}", file=sys.stderr)
+    return first.exitcode if first.exitcode > 0 else 128 - first.exitcode
+
+
+def _word(failure) -> dict:
+    """What the process itself left as its reason; empty where it could not."""
+    data = failure.error_file_data
+    return data if isinstance(data, dict) and "lost" in data else {}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
