@@ -38,6 +38,9 @@ class Executor:
     def get_partition_arg(self, job) -> str:
         return f" -p {job.resources['slurm_partition']}"
 
+    def get_account_arg(self, job):
+        yield " -A guessed"
+
     def run_job(self, job) -> None:
         self.submitted.append(job.name)
 
@@ -181,6 +184,17 @@ def test_jobs_with_gpus_go_to_the_gpu_partition_and_ask_for_its_model(executor):
 def test_without_a_gpu_type_any_gpu_will_do(executor):
     job = Job(slurm_partition="cpu", gpu_partition="gpu", gpu=1)
     assert Submission(executor).partition(job) == " -p gpu" and "gpu_model" not in job.resources
+
+
+def test_whether_an_account_exists_is_left_to_slurm(executor):
+    Submission(executor)
+    assert next(executor.get_account_arg(Job(slurm_account="no body"))) == " -A 'no body'"
+    assert next(executor.get_account_arg(Job())) == " -A guessed"
+
+
+def test_snakemake_runs_once_in_a_job(executor):
+    Submission(executor)
+    assert executor.additional_general_args() == ""
 
 
 AWAY = (

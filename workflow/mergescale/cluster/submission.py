@@ -9,7 +9,7 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mergescale.cluster import slurm
@@ -37,11 +37,29 @@ class Submission:
         self.answers = answers or slurm_answers
         self.stopped = threading.Event()
         self.partition_of = executor.get_partition_arg
+        self.account_of = executor.get_account_arg
         self.report_error = executor._report_job_error_threadsafe
         self.shutdown = executor.shutdown
         executor.get_partition_arg = self.partition
+        executor.get_account_arg = self.account
+        executor.additional_general_args = self.within_the_job
         executor._report_job_error_threadsafe = self.refused
         executor.shutdown = self.stop
+
+    def within_the_job(self) -> str:
+        """How Snakemake runs within the job: it starts the rule's command itself.
+
+        The plugin would have it start another Snakemake by srun: as much processor time and memory
+        again in every job, and an srun that does not see SLURM's variables.
+        """
+        return ""
+
+    def account(self, job: Any) -> Iterator[str]:
+        """sbatch's argument for the account; whether it exists, SLURM says itself."""
+        if not (account := job.resources.get("slurm_account")):
+            yield from self.account_of(job)
+        else:
+            yield f" -A {shlex.quote(str(account))}"
 
     def partition(self, job: Any) -> str:
         """sbatch's argument for the partition: jobs with GPUs go where the GPUs are.
