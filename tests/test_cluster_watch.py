@@ -194,7 +194,7 @@ def test_whether_an_account_exists_is_left_to_slurm(executor):
 
 def test_snakemake_runs_once_in_a_job(executor):
     Submission(executor)
-    assert executor.additional_general_args() == ""
+    assert executor.additional_general_args() == "--cores all"
 
 
 AWAY = (

@@ -47,12 +47,12 @@ class Submission:
         executor.shutdown = self.stop
 
     def within_the_job(self) -> str:
-        """How Snakemake runs within the job: it starts the rule's command itself.
+        """How Snakemake runs within the job: it starts the rule's command itself, on the job's cores.
 
         The plugin would have it start another Snakemake by srun: as much processor time and memory
         again in every job, and an srun that does not see SLURM's variables.
         """
-        return ""
+        return "--cores all"
 
     def account(self, job: Any) -> Iterator[str]:
         """sbatch's argument for the account; whether it exists, SLURM says itself."""
