@@ -47,7 +47,7 @@ class Submission:
         executor.shutdown = self.stop
 
     def within_the_job(self) -> str:
-        """How Snakemake runs within the job: it starts the rule's command itself, on the job's cores.
+        """How Snakemake runs within the job: it starts the command itself, on all of the job's cores.
 
         The plugin would have it start another Snakemake by srun: as much processor time and memory
         again in every job, and an srun that does not see SLURM's variables.
@@ -71,7 +71,7 @@ class Submission:
         if not asked.get("gpu"):
             return self.partition_of(job)
         if asked.get("gpu_type") and not asked.get("gpu_model"):
-            job.add_aux_resource("gpu_model", asked.get("gpu_type"))
+            _add_resource(job, "gpu_model", asked.get("gpu_type"))
         if not asked.get("gpu_partition"):
             return self.partition_of(job)
         return f" -p {shlex.quote(str(asked.get('gpu_partition')))}"
@@ -110,6 +110,14 @@ class Submission:
         except slurm.Unanswered:
             return False
         return not doubles
+
+
+def _add_resource(job: Any, name: str, value: Any) -> None:
+    if job.is_group():
+        # `resources` of a group are made anew of this at each look, and nothing can be added there.
+        job._resources[name] = value
+    else:
+        job.add_aux_resource(name, value)
 
 
 def slurm_answers() -> bool:
