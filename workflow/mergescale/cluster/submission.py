@@ -47,7 +47,7 @@ class Submission:
         executor.shutdown = self.stop
 
     def within_the_job(self) -> str:
-        """How Snakemake runs within the job: it starts the command itself, on all of the job's cores.
+        """How Snakemake runs in the job: it starts the command itself, on all of the job's cores.
 
         The plugin would have it start another Snakemake by srun: as much processor time and memory
         again in every job, and an srun that does not see SLURM's variables.
