@@ -8,16 +8,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from runs import Run, events, toy
+from runs import events, toy
 from scenarios import events_of
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-
-
-def at_work(run: Run, what: str) -> None:
-    """Wait until a job is at work and slurmctld has saved that it is (it does so every 5 s)."""
-    run.until_begun(what)
-    time.sleep(8)
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +19,11 @@ def outage(after, cluster, tmp_path_factory):
     """Two runs that saw slurmctld go away for half a minute; the second has less patience."""
     after.all()
     folder = tmp_path_factory.mktemp("outage")
-    patient = toy(folder / "patient", "nap/20.txt")
+    patient = toy(folder / "patient", "nap/35.txt")
     hasty = toy(folder / "hasty", "nap/60.txt", MERGESCALE_PATIENCE_MINUTES="0.2")
-    at_work(patient, "nap 20")
-    at_work(hasty, "nap 60")
+    patient.until_begun("nap 35")
+    hasty.until_begun("nap 60")
+    cluster.wait_until_saved()
     cluster.kill("slurmctld")
     try:
         time.sleep(30)
@@ -56,8 +51,9 @@ def test_a_run_ends_when_slurm_stays_away_and_goes_on_later(outage):
 
 def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, cluster, tmp_path):
     after.all()
-    run = toy(tmp_path / "study", "nap/21.txt", "later/a.txt")
-    at_work(run, "nap 21")
+    run = toy(tmp_path / "study", "nap/30.txt", "later/a.txt")
+    run.until_begun("nap 30")
+    cluster.wait_until_saved()
     cluster.kill("slurmctld")
     cluster.kill("slurmdbd")
     (run.folder / "go").touch()
@@ -65,5 +61,5 @@ def test_neither_checks_nor_submissions_are_lost_while_slurm_is_away(after, clus
     cluster.start_slurmdbd()
     cluster.start_slurmctld()
     assert run.wait() == 0, run.text
-    for job in ("nap 21", "later a"):
+    for job in ("nap 30", "later a"):
         assert [what for what, *_ in events_of(run.folder, job)] == ["begin", "end"]
