@@ -100,7 +100,7 @@ class Submission:
 
     def _withdrawn(self, job: Any) -> bool:
         """Make sure that an unanswered sbatch did not submit the job after all."""
-        comment = f"{'group' if job.is_group() else 'rule'}_{job.name}"
+        comment = f"rule_{job.name}"  # of groups, too
         if wildcards := [str(value) for value in getattr(job, "wildcards", None) or []]:
             comment += "_wildcards_" + "_".join(wildcards).replace("/", "_")
         try:
