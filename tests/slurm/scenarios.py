@@ -74,8 +74,9 @@ def over_time(cluster, folder: Path) -> Run:
 
 
 def slurmd_killed(cluster, folder: Path) -> Run:
-    run = toy(folder, "nap/32.txt", node="cpu3")
-    run.until_begun("nap 32")
+    # Over before the node counts as failed (SlurmdTimeout).
+    run = toy(folder, "nap/12.txt", node="cpu3")
+    run.until_begun("nap 12")
     cluster.kill("slurmd.cpu3")
     run.until(lambda: "end nap" in journal(folder))
     cluster.start_slurmd("cpu3")
