@@ -95,8 +95,8 @@ def node_crashed(cluster, folder: Path) -> Run:
 
 
 def main_killed(cluster, folder: Path) -> Run:
-    first = toy(folder, "nap/34.txt", "nap/5.txt")
-    first.until_begun("nap 34", "nap 5")
+    first = toy(folder, "nap/64.txt", "nap/5.txt")
+    first.until_begun("nap 64", "nap 5")
     first.kill()
     unlocking = Run(folder, "--unlock", *first.arguments)
     assert unlocking.wait() == 0, unlocking.text

@@ -62,8 +62,8 @@ def test_a_job_of_a_failed_node_starts_again_under_its_number(after):
 def test_jobs_of_a_killed_run_are_waited_for_and_kept(after):
     run = after.of(scenarios.main_killed)
     assert run.wait() == 0, run.text
-    assert "(nap 34)" in run.text and "Waiting for them" in run.text
-    for job in ("nap 34", "nap 5"):
+    assert "(nap 64)" in run.text and "Waiting for them" in run.text
+    for job in ("nap 64", "nap 5"):
         assert [what for what, *_ in events_of(run.folder, job)] == ["begin", "end"]
     assert "Nothing to be done" in run.text
 
