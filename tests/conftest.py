@@ -120,6 +120,18 @@ def cluster():
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def after(cluster, request, tmp_path_factory):
+    """What the scenarios of tests/slurm/scenarios.py end with; all that tests ask for are begun."""
+    from scenarios import SURVIVAL, side_by_side, study
+
+    asked = {item.path.name for item in request.session.items}
+    chosen = (study,) if "test_study_on_slurm.py" in asked else ()
+    chosen += SURVIVAL if "test_survival.py" in asked else ()
+    with side_by_side(cluster, chosen, tmp_path_factory.mktemp("slurm")) as ends:
+        yield ends
+
+
 @pytest.fixture
 def overlay(tmp_path, monkeypatch):
     """Completes the default study with an overlay written as YAML text."""

@@ -3,46 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import SimpleNamespace
 
 import pytest
+from slurm_executor import Executor
 
-from mergescale.cluster import run, slurm, submission, watch
-from mergescale.cluster.submission import Submission
+from mergescale.cluster import run, slurm, watch
 from mergescale.cluster.watch import SilentScheduler, Watch
-
-
-class Executor:
-    """What the plugin's executor offers; remembers what is reported."""
-
-    def __init__(self) -> None:
-        settings = SimpleNamespace(init_seconds_before_status_checks=10, keep_successful_logs=False)
-        self.workflow = SimpleNamespace(executor_settings=settings)
-        self.run_uuid = "run"
-        self.logger = logging.getLogger("test")
-        self.succeeded: list[str] = []
-        self.failed: dict[str, str] = {}
-        self.submitted: list[str] = []
-        self.shut_down = False
-
-    def report_job_success(self, job) -> None:
-        self.succeeded.append(job.external_jobid)
-
-    def report_job_error(self, job, msg, aux_logs) -> None:
-        self.failed[job.external_jobid] = msg
-
-    def _report_job_error_threadsafe(self, job_info, message) -> None:
-        self.failed[job_info.job.name] = message
-
-    def get_partition_arg(self, job) -> str:
-        return f" -p {job.resources['slurm_partition']}"
-
-    def run_job(self, job) -> None:
-        self.submitted.append(job.name)
-
-    def shutdown(self) -> None:
-        self.shut_down = True
 
 
 @pytest.fixture
@@ -153,87 +120,6 @@ def test_a_silence_too_long_ends_the_run_with_a_sentence(executor):
     time.now = 61
     with pytest.raises(SilentScheduler, match="not answered for 1 minutes.*Jobs 1 may still run"):
         checked(one, "1")
-
-
-class Job:
-    """A job as the executor sees it."""
-
-    def __init__(self, **resources) -> None:
-        self.name, self.wildcards, self.resources = "expert", ["40k", "pt"], resources
-
-    def is_group(self) -> bool:
-        return False
-
-    def add_aux_resource(self, name, value) -> None:
-        self.resources[name] = value
-
-
-SITE = {"slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_type": "a100"}
-
-
-def test_jobs_with_gpus_go_to_the_gpu_partition_and_ask_for_its_model(executor):
-    one, with_gpu, without = Submission(executor), Job(**SITE, gpu=2), Job(**SITE, gpu=0)
-    assert executor.get_partition_arg(with_gpu) == " -p gpu"
-    assert with_gpu.resources["gpu_model"] == "a100"
-    assert one.partition(without) == " -p cpu" and "gpu_model" not in without.resources
-
-
-def test_without_a_gpu_type_any_gpu_will_do(executor):
-    job = Job(slurm_partition="cpu", gpu_partition="gpu", gpu=1)
-    assert Submission(executor).partition(job) == " -p gpu" and "gpu_model" not in job.resources
-
-
-AWAY = (
-    "SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed: "
-    "Unable to contact slurm controller (connect failure)'."
-)
-
-
-def test_a_refused_request_is_the_jobs_fault(executor):
-    info = SimpleNamespace(job=Job())
-    Submission(executor).refused(info, "sbatch: error: invalid partition specified: nowhere")
-    assert "nowhere" in executor.failed["expert"] and not executor.submitted
-
-
-def test_a_job_is_submitted_again_when_slurm_is_back(executor, monkeypatch):
-    monkeypatch.setattr(slurm, "jobs_in", lambda folder: [])
-    answers = iter([False, False, True])
-    one = Submission(executor, pause=0.01, answers=lambda: next(answers))
-    one.refused(SimpleNamespace(job=Job()), AWAY)
-    assert executor.submitted == ["expert"] and not executor.failed
-
-
-def test_what_an_unanswered_sbatch_submitted_after_all_is_withdrawn_first(executor, monkeypatch):
-    double = slurm.Job("9", "PENDING", "run", "/", "rule_expert_wildcards_40k_pt")
-    other = slurm.Job("8", "RUNNING", "run", "/", "rule_expert_wildcards_40k_it")
-    queue = [double, other]
-    monkeypatch.setattr(slurm, "jobs_in", lambda folder: list(queue))
-    cancelled: list[str] = []
-
-    def cancel(ids):
-        cancelled.extend(ids)
-        queue.remove(double)
-
-    monkeypatch.setattr(slurm, "cancel", cancel)
-    Submission(executor, pause=0.01, answers=lambda: True).refused(SimpleNamespace(job=Job()), AWAY)
-    assert cancelled == ["9"] and executor.submitted == ["expert"]
-
-
-def test_a_job_fails_when_slurm_stays_away_and_a_stopped_run_does_not_wait(executor):
-    one = Submission(executor, patience=0.05, pause=0.01, answers=lambda: False)
-    one.refused(SimpleNamespace(job=Job()), AWAY)
-    assert executor.failed["expert"] == AWAY
-    executor.failed.clear()
-    patient = Submission(executor, patience=1e6, pause=1e6, answers=lambda: False)
-    executor.shutdown()
-    assert executor.shut_down
-    patient.refused(SimpleNamespace(job=Job()), AWAY)
-    assert executor.failed["expert"] == AWAY
-
-
-@pytest.mark.parametrize("words", ["Socket timed out on send/recv operation", "Connection refused"])
-def test_words_of_absence_are_known(words):
-    assert submission.AWAY.search(words)
 
 
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "inf"])

@@ -107,4 +107,4 @@ def test_clean_refuses_what_is_no_study(study):
 def test_continuous_integration_runs_lint_and_tests():
     script = (ROOT / ".ci" / "run").read_text()
     assert "set -euo pipefail" in script
-    assert "make lint" in script and "make test\n" in script
+    assert script.rstrip().splitlines()[-3:] == ["make lint", "make test", "make test-slurm"]

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,23 @@ class Cluster:
             lambda: "is UP" in self.run("scontrol", "ping", check=False),
             "slurmctld does not answer",
         )
+
+    def wait_until_saved(self) -> None:
+        """Wait until slurmctld has written down what it knows now: that outlives a SIGKILL.
+
+        It writes some seconds after a change, so a job is submitted and cancelled; twice, since
+        what it writes meanwhile may be older.
+        """
+        state = self.folder / "state" / "job_state"
+        for _ in range(2):
+            begun = time.time()
+            words = ("--hold", f"--account={ACCOUNT}", "--output=/dev/null", "--wrap=true")
+            number = self.run("sbatch", "--parsable", *words).strip()
+            self.run("scancel", number)
+            self._expect(
+                lambda begun=begun: state.is_file() and state.stat().st_mtime > begun,
+                "slurmctld does not save its state",
+            )
 
     def start_slurmdbd(self) -> None:
         """Start the accounting daemon and wait until it answers."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from conftest import ROOT, environment
 
-PROFILE = ("--workflow-profile", "profiles/slurm")
+# The profile as users have it, but for a look at the queue more often.
+PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
 # Only to end a test that would hang; no test is about time.
 NEVER = 1200
 

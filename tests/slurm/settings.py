@@ -7,7 +7,7 @@ from pathlib import Path
 
 PORT = 16817
 # CPUs of each node: more than there are, but few enough for jobs to run side by side.
-CPUS, MEMORY_MB = {"cpu1": 4, "cpu2": 2, "cpu3": 2, "gpu1": 3}, 32000
+CPUS, MEMORY_MB = {"cpu1": 8, "cpu2": 2, "cpu3": 2, "gpu1": 3}, 32000
 GPUS = {"a100": 2, "t4": 1}
 
 SLURM = """\

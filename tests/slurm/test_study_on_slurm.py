@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 
 import pytest
-from conftest import project_copy
-from runs import Run, accounted
+from runs import accounted
+from scenarios import CPU_RULES, GPU_RULES, STUDY, study
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-# tests/tiny.yaml by default; MERGESCALE_TEST_STUDY=smoke for the smoke study.
-STUDY = os.environ.get("MERGESCALE_TEST_STUDY", "tiny")
-OVERLAY = {"tiny": "tests/tiny.yaml", "smoke": "config/smoke.yaml"}[STUDY]
-GPU_RULES = (
-    *("pretrained_base", "instruction_tuned_base", "expert", "multitask", "reference_scores"),
-    *("pretrained_base_of_largest", "instruction_tuned_base_of_largest"),
-)
-CPU_RULES = ("corpus", "mixture", "merge_scores")
-
 
 @pytest.fixture(scope="module")
-def run(cluster, tmp_path_factory):
+def run(after):
     """A finished run of the study in which training and scoring ask for a GPU each."""
-    folder = project_copy(tmp_path_factory.mktemp("slurm") / "project")
-    gpus = [f"{rule}:gpu=1" for rule in GPU_RULES]
-    run = Run(folder, "--configfile", OVERLAY, "--set-resources", *gpus)
+    run = after.of(study)
     assert run.wait() == 0, run.text
     return run
 
@@ -41,8 +29,8 @@ def jobs(run, cluster):
     return rows
 
 
-def test_scores_are_those_of_the_local_run(run, request):
-    local = request.getfixturevalue(f"{STUDY}_study" + ("_run" if STUDY == "tiny" else ""))
+def test_scores_are_those_of_the_local_run(run, after):
+    local = after.local.result()
     for name in ("scores.csv", "normalised.csv", "performance.csv", "tables/table1.csv"):
         here, there = (folder / "results" / STUDY / name for folder in (run.folder, local))
         assert here.read_bytes() == there.read_bytes(), name

@@ -9,7 +9,7 @@ from mergescale.cluster.machine import Machine, Need, nodes, submissions
 from mergescale.config import study
 
 # Seconds from a trivial job's submission to its end. Measured with the SLURM executor plugin 2.8.0
-# on one idle node: 4 to 7 for Snakemake, srun and Snakemake again.
+# on one node whose cores were busy: 5 to 7, of them 1.4 of processor time for Snakemake.
 SNAKEMAKE = 5.5
 # Seconds of a stage until its imports are done. Measured: 132 s in the 39 timed jobs of a smoke
 # study (results/smoke/timing.csv, two cores). Assumption: no more on a shared file system.

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from mergescale.cluster.machine import GB, Machine, Need
 
 # Measured: training and scoring jobs of the smoke study peak at 350-610 MB (their `max_rss` under
-# benchmarks/), and SLURM counts the two Snakemakes around a job, 105 + 100 MB.
+# benchmarks/), and SLURM counts the Snakemake around a job, 110 MB.
 PROCESS = 1.0 * GB
-# Measured: preparing, tables and figures take 110-250 MB beside the same two Snakemakes.
+# Measured: preparing, tables and figures take 110-250 MB beside the same Snakemake.
 LIGHT = 1.0 * GB
 # Assumption: the rows of a real dataset or mixture in memory; the largest has 2 million rows.
 ROWS = 16.0 * GB

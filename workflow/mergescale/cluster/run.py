@@ -13,7 +13,10 @@ from mergescale.cluster.submission import Submission
 from mergescale.cluster.watch import PATIENCE_SECONDS, SilentScheduler, Watch
 
 PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
-EXECUTOR = ("check_active_jobs", "get_partition_arg", "_report_job_error_threadsafe")
+EXECUTOR = (
+    *("additional_general_args", "check_active_jobs", "get_account_arg", "get_partition_arg"),
+    "_report_job_error_threadsafe",
+)
 
 
 def attend(workflow: Any) -> None:

@@ -9,7 +9,7 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mergescale.cluster import slurm
@@ -37,11 +37,29 @@ class Submission:
         self.answers = answers or slurm_answers
         self.stopped = threading.Event()
         self.partition_of = executor.get_partition_arg
+        self.account_of = executor.get_account_arg
         self.report_error = executor._report_job_error_threadsafe
         self.shutdown = executor.shutdown
         executor.get_partition_arg = self.partition
+        executor.get_account_arg = self.account
+        executor.additional_general_args = self.within_the_job
         executor._report_job_error_threadsafe = self.refused
         executor.shutdown = self.stop
+
+    def within_the_job(self) -> str:
+        """How Snakemake runs in the job: it starts the command itself, on all of the job's cores.
+
+        The plugin would have it start another Snakemake by srun: as much processor time and memory
+        again in every job, and an srun that does not see SLURM's variables.
+        """
+        return "--cores all"
+
+    def account(self, job: Any) -> Iterator[str]:
+        """sbatch's argument for the account; whether it exists, SLURM says itself."""
+        if not (account := job.resources.get("slurm_account")):
+            yield from self.account_of(job)
+        else:
+            yield f" -A {shlex.quote(str(account))}"
 
     def partition(self, job: Any) -> str:
         """sbatch's argument for the partition: jobs with GPUs go where the GPUs are.
@@ -53,7 +71,7 @@ class Submission:
         if not asked.get("gpu"):
             return self.partition_of(job)
         if asked.get("gpu_type") and not asked.get("gpu_model"):
-            job.add_aux_resource("gpu_model", asked.get("gpu_type"))
+            _add_resource(job, "gpu_model", asked.get("gpu_type"))
         if not asked.get("gpu_partition"):
             return self.partition_of(job)
         return f" -p {shlex.quote(str(asked.get('gpu_partition')))}"
@@ -82,7 +100,7 @@ class Submission:
 
     def _withdrawn(self, job: Any) -> bool:
         """Make sure that an unanswered sbatch did not submit the job after all."""
-        comment = f"{'group' if job.is_group() else 'rule'}_{job.name}"
+        comment = f"rule_{job.name}"  # of groups, too
         if wildcards := [str(value) for value in getattr(job, "wildcards", None) or []]:
             comment += "_wildcards_" + "_".join(wildcards).replace("/", "_")
         try:
@@ -92,6 +110,14 @@ class Submission:
         except slurm.Unanswered:
             return False
         return not doubles
+
+
+def _add_resource(job: Any, name: str, value: Any) -> None:
+    if job.is_group():
+        # `resources` of a group are made anew of this at each look, and nothing can be added there.
+        job._resources[name] = value
+    else:
+        job.add_aux_resource(name, value)
 
 
 def slurm_answers() -> bool:
