@@ -198,11 +198,11 @@ def training_threads(wildcards):
     return compute["threads"] * compute["processes"] // compute["nodes"]
 
 
-# Where a training job runs, for its shell command. Among the rule's parameters it would train all
-# models again on another cluster, to the same weights.
+# Where a training job runs, for its shell command. These are resources: among the rule's parameters
+# they would train all models again on another cluster, to the same weights.
 PLACE = (
-    " --threads {threads} --processes {config[compute][processes]}"
-    " --gpus {resources.gpu} --nodes {resources.nodes} --sharding {config[compute][sharding]}"
+    " --threads {threads} --processes {resources.processes}"
+    " --gpus {resources.gpu} --nodes {resources.nodes} --sharding {resources.sharding}"
 )
 
 
@@ -251,10 +251,13 @@ def asked_for(rule):
 
         return amount
 
-    # Snakemake takes no notice of those that are None: jobs on one node have none of `several`.
-    several = ("mpi", "tasks", "tasks_per_gpu") if rule in cluster.STAGES else ()
-    names = ("mem_mb", "disk_mb", "runtime", "gpu", "nodes", *several)
-    return {name: entry(name) for name in names}
+    asked = {name: entry(name) for name in ("mem_mb", "disk_mb", "runtime", "gpu", "nodes")}
+    trains = rule in cluster.STAGES
+    if trains:
+        # Snakemake takes no notice of those that are None, as on one node.
+        asked |= {name: entry(name) for name in ("mpi", "tasks", "tasks_per_gpu")}
+        asked |= {name: config["compute"][name] for name in ("processes", "sharding")}
+    return asked
 
 
 @cache
