@@ -139,7 +139,7 @@ def _stream(
         found = engine.statistics(merges, kept, _counting(progress, looked))
         sources = dict(zip(engine.names, engine.experts, strict=True))
         spared(work_of(engine.base, sources, merges).looked - looked[0])
-        tally = engine.run(merges, outputs, found, journal, progress)
+        tally = engine.run(merges, outputs, found, journal, progress, spared)
         if planned() != begun:
             raise ValueError("a model's files changed while they were merged: merge again")
         records = [

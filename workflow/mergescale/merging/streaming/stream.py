@@ -131,15 +131,16 @@ class Engine:
         found: Found,
         journal: Journal,
         progress: Callable[[int], None],
+        spared: Callable[[int], None] = lambda count: None,
     ) -> Tally:
         """Write all outputs, from where `journal` says on; return what was counted on the way.
 
-        progress: told of bytes read and written.
+        progress: told of bytes read and written; spared: of those that an earlier call did.
         Raises ValueError for NaN or infinity, and for an expert that is the base all over.
         """
         todo = pieces(self.base, self.elements)
         tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
-        progress(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
+        spared(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
 
         def work(piece: Piece) -> Tally:
             counted = Tally.empty(len(merges), 1 + len(self.experts))
