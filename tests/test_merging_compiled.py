@@ -10,6 +10,7 @@ import torch
 from conftest import ROOT
 from test_merge_engine import METHODS, contents, folders, of, wanted  # noqa: F401
 
+from mergescale.merging import random_mask
 from mergescale.merging.compiled import loading
 from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
 from mergescale.merging.compiled.random_mask import keep
@@ -17,7 +18,9 @@ from mergescale.merging.election import MEAN, SUM, elected, elected_by_a_loop
 from mergescale.merging.entries import Entries
 from mergescale.merging.histogram import LowerHalves, UpperHalves
 from mergescale.merging.random_mask import RandomNumbers
+from mergescale.merging.streaming import merge_folders
 from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.streaming.stream import Engine, check_tau
 from mergescale.merging.streaming.written import written
 
 # No multiple of any block, and more than one of the largest.
@@ -41,23 +44,23 @@ def numbers(random, zeros=0.5):
 
 
 def same(one, other):
-    """Equal bits; zeros may differ in sign, which no later step looks at."""
-    one, other = (values.numpy() + np.float32(0) for values in (one, other))
-    return np.array_equal(one.view(np.uint32), other.view(np.uint32))
+    """Equal bits, signs of zeros among them."""
+    return np.array_equal(one.numpy().view(np.uint32), other.numpy().view(np.uint32))
 
 
 @pytest.mark.parametrize("weights", [(1.0,) * 4, (1.0, 0.3, 2.0, 0.7), (1.0, -1.0, 0.5, 2.0)])
 @pytest.mark.parametrize("aggregate", [MEAN, SUM])
 @pytest.mark.parametrize("experts", [1, 2, 4])
-@pytest.mark.parametrize("left", ["all", "trimmed", "none", "dropped"])
+@pytest.mark.parametrize("left", ["all", "trimmed", "none", "dropped", "both"])
 def test_elections(random, left, experts, weights, aggregate):
     entries = []
     for weight in weights[:experts]:
         more = {}
         if left in ("trimmed", "none"):
             more = {"smallest": 0.125 if left == "trimmed" else float("inf")}
-        elif left == "dropped":
+        elif left in ("dropped", "both"):
             more = {"kept": (torch.rand(SIZE, generator=random) < 0.3).numpy(), "share": 0.3}
+            more |= {"smallest": 0.125} if left == "both" else {}
         entries.append(Entries(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
     expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
     assert same(elected_by_a_loop(entries, aggregate), expected)
@@ -112,13 +115,15 @@ def test_more_undecided_numbers_than_a_piece_has():
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (3, 5000), (2**20 + 5, 2**20 + 70)])
 @pytest.mark.parametrize("seed", [0, 17])
-def test_random_numbers(seed, start, stop):
+def test_random_numbers(monkeypatch, seed, start, stop):
     drawn = [RandomNumbers(seed, "a", "w", start, stop, compiled) for compiled in (False, True)]
     assert np.array_equal(drawn[0].upper, drawn[1].upper)
     # Drop rates whose lower half decides are those of an entry's own upper half.
     own = (int(drawn[0].upper[-1]) + 0.5) / 2**16
-    for drop in (0.0, 0.8, 1 / 3, own):
-        assert np.array_equal(drawn[0].kept(drop), drawn[1].kept(drop))
+    for few in (random_mask._FEW, 0):  # 0: more are undecided than are expected
+        monkeypatch.setattr(random_mask, "_FEW", few)
+        for drop in (0.0, 0.8, 1 / 3, own):
+            assert np.array_equal(drawn[0].kept(drop), drawn[1].kept(drop))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
@@ -140,6 +145,30 @@ def test_what_is_not_finite_is_not_written(dtype, compiled):
         tau[SIZE - 1] = bad
         values, _, _ = written(tau, 1.0, base, dtype, compiled)
         assert (values is None) == (dtype != "float32" or bad != 3.4e38)
+
+
+@pytest.mark.parametrize(
+    ("tau", "words"),
+    [
+        (torch.zeros(1), "x: reduce returned float32 of shape (1,), not float32 of (3,)"),
+        (torch.zeros(3, dtype=torch.float64), "x: reduce returned float64 of shape (3,), not"),
+        (0.0, "x: reduce returned float, not a tensor"),
+    ],
+)
+def test_what_a_method_must_return(tau, words):
+    with pytest.raises(ValueError) as error:
+        check_tau("x", tau, torch.zeros(3))
+    assert str(error.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"delta": torch.zeros(4)}, {"delta": torch.zeros(3).double()}, {"kept": np.ones(2, bool)}],
+)
+def test_what_a_loop_would_read_beyond_is_refused(changed):
+    entries = [Entries(torch.zeros(3)), Entries(**{"delta": torch.zeros(3)} | changed)]
+    with pytest.raises(ValueError, match="of one length|as many booleans"):
+        elected_by_a_loop(entries)
 
 
 def test_loops_that_nothing_can_keep():
@@ -164,7 +193,13 @@ print(counts.sum(), count_upper.stats.cache_path)
 def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
     experts = {name: path for name, path in folders.items() if name != "base"}
     dtypes = ("float32", "bfloat16", "float16")
-    made = {}
+    made, by_loops = {}, []
+
+    def engine(*arguments, **more):
+        by_loops.append(more["compiled"])
+        return Engine(*arguments, **more)
+
+    monkeypatch.setattr(merge_folders, "Engine", engine)
     for least in (0, 10**12):
         monkeypatch.setattr(loading, "LEAST_BYTES", least)
         merges = [
@@ -175,5 +210,6 @@ def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
         done = merge_models(folders["base"], experts, merges, threads=2)
         records = [{**each.record, "created": None, "plan": None} for each in done]
         made[least] = [contents(merge.folder) for merge in merges], records
+    assert by_loops == [True, False]
     assert made[0][0] == made[10**12][0]
     assert [r["lost_update"] for r in made[0][1]] == [r["lost_update"] for r in made[10**12][1]]

@@ -65,10 +65,11 @@ class Chunk:
         return self.shared[key]
 
     def elected(self, entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
-        """The disjoint mean (or sum) of the experts' entries, which `weights` went into."""
+        """The disjoint mean (or sum) of the experts' entries; their weights count in the mean."""
         if self.compiled:
             return elected_by_a_loop(entries, aggregate)
-        return elected([entry.tensor() for entry in entries], self.weights, aggregate)
+        weights = [entry.weight for entry in entries]
+        return elected([entry.tensor() for entry in entries], weights, aggregate)
 
     def kept_at_random(self, number: int, drop: float) -> np.ndarray:
         """DARE's mask of the number-th expert: bool, True with probability 1 - drop."""

@@ -57,13 +57,22 @@ def elected(
 def elected_by_a_loop(entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
     """`elected` of `Entries`, whose weights count, by a compiled loop: the same bits.
 
-    Task vectors are contiguous fp32 tensors of the CPU.
+    Task vectors are contiguous fp32 tensors of the CPU. Raises ValueError unless they, and masks,
+    are that and of one length: the loop looks at addresses only.
     """
     import numpy as np
     import torch
 
     from mergescale.merging.compiled.election import elect
 
+    size = entries[0].delta.numel()
+    for entry in entries:
+        fits = entry.delta.dtype == torch.float32 and entry.delta.is_contiguous()
+        if not fits or entry.delta.shape != (size,):
+            raise ValueError("signs are elected among fp32 vectors of one length")
+        kept = entry.kept
+        if kept is not None and (kept.dtype != bool or kept.shape != (size,)):
+            raise ValueError("what is kept of a task vector is told by as many booleans")
     masks = [0 if entry.kept is None else entry.kept.ctypes.data for entry in entries]
     weights = [entry.weight for entry in entries]
     made = torch.empty_like(entries[0].delta)

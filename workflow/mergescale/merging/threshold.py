@@ -29,11 +29,12 @@ def kept_count(elements: int, density: float, rounding: str = "up") -> int:
 def trim(delta: Tensor, threshold: float) -> Tensor:
     """`delta` with every entry of a magnitude below the threshold set to 0; ties are kept."""
     import numpy as np
+    import torch
     from torch.nn.functional import hardshrink
 
     if threshold == 0:
         return delta
     if threshold == float("inf"):
-        return delta * 0
+        return torch.zeros_like(delta)
     # hardshrink keeps what is above its limit: the fp32 number next below the threshold.
     return hardshrink(delta, float(np.nextafter(np.float32(threshold), np.float32(0))))

@@ -16,7 +16,10 @@ from numba.extending import intrinsic
 
 
 def compiled(*signatures: str) -> Callable[[Callable], Callable]:
-    """A decorator: the function compiled for these types, or as kept from an earlier process."""
+    """A decorator: the function compiled for these types, or as kept from an earlier process.
+
+    What is kept is known by its own file: after a change of this one, touch those of the loops.
+    """
 
     def decorate(function: Callable) -> Callable:
         try:

@@ -32,23 +32,25 @@ def elect(deltas, smallest, masks, shares, weights, mean, least, elected):
         size = stop - start
         for i in range(size):
             sign[i] = _ZERO
-            total[i] = _ZERO
+            total[i] = -_ZERO  # which is nothing added to either zero
             count[i] = _ZERO
         for expert in range(len(deltas)):
             delta = floats_at(deltas[expert], start, stop)
             own, weight = entries[expert], weights[expert]
+            least_bits = smallest[expert]
             if masks[expert]:
                 kept = booleans_at(masks[expert], start, stop)
                 share = shares[expert]
                 for i in range(size):
-                    own[i] = (_ONE if kept[i] else _ZERO) * delta[i] / share * weight
+                    value = delta[i]
+                    value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                    own[i] = (_ONE if kept[i] else _ZERO) * value / share * weight
                     sign[i] += own[i]
             else:
-                least_bits = smallest[expert]
                 for i in range(size):
                     value = delta[i]
-                    large = (bits_of(value) & _MAGNITUDE) >= least_bits
-                    own[i] = (value if large else _ZERO) * weight
+                    value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                    own[i] = value * weight
                     sign[i] += own[i]
         for i in range(size):
             sign[i] = _ONE if sign[i] >= _ZERO else -_ONE
@@ -56,7 +58,7 @@ def elect(deltas, smallest, masks, shares, weights, mean, least, elected):
             own, weight = entries[expert], weights[expert]
             for i in range(size):
                 agreeing = own[i] * sign[i]
-                agreeing = agreeing if agreeing > _ZERO else _ZERO
+                agreeing = agreeing if agreeing >= _ZERO else _ZERO
                 total[i] += agreeing
                 count[i] += weight if agreeing > _ZERO else _ZERO
         made = elected[start:stop]

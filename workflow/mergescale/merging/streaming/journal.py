@@ -78,7 +78,7 @@ class Journal:
         def mark() -> None:
             try:
                 while not ended.wait(_SECONDS_BETWEEN_MARKS):
-                    self._mark(outputs)
+                    self._mark(outputs, ended)
             except OSError as error:
                 self._error = error
 
@@ -96,7 +96,7 @@ class Journal:
         self._latest = done, tally.copy()
         self._raise()
 
-    def _mark(self, outputs: Sequence[OutputFolder]) -> None:
+    def _mark(self, outputs: Sequence[OutputFolder], ended: threading.Event) -> None:
         latest, self._latest = self._latest, None
         boot = None if self.sync else this_boot()
         if latest is None or (not self.sync and boot is None):
@@ -104,6 +104,8 @@ class Journal:
         if self.sync:
             for output in outputs:
                 output.sync()
+        if ended.is_set():  # the files may be closed by now, or the folder have its name
+            return
         done, tally = latest
         mark = {"plan": self.plan, "boot": boot, "done": done, "tally": asdict(tally)}
         partial = self.file.with_suffix(".partial")

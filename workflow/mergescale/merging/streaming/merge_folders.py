@@ -80,7 +80,7 @@ def merge_models(
                 raise ValueError(f"expert {name} is the base itself: {base}")
         folders = {name: source.folder for name, source in sources.items()}
         check_tokenizers(ground.folder, folders, tokenizers)
-        new = [merge for merge in merges if not merge.folder.exists()]
+        new = [merge for merge in merges if not _there(merge.folder)]
         compiled = device == "cpu" and pays(work_of(ground, sources, new).read)
         if compiled:
             load()  # before memory is looked at, of which it takes some
@@ -182,13 +182,17 @@ def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
         raise
 
 
+def _there(folder: Path) -> bool:
+    """Whether there is something in the place of an output."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
 def _finished(merge: Merge, engine: Engine) -> Done | None:
     """A folder that is this merge already; FileExistsError for one that is something else."""
     folder = merge.folder
     if folder.name in ("", ".."):
         raise ValueError(f"{folder} cannot be the name of a new folder")
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if not folder.is_symlink() and (empty or not folder.exists()):
+    if not folder.is_symlink() and not _there(folder):
         return None
     try:
         record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))

@@ -129,7 +129,7 @@ class OutputFolder:
 
     def sync(self) -> None:
         """Bring to the disk what was written so far."""
-        for descriptor in self._open.values():
+        for descriptor in list(self._open.values()):  # another thread may close them
             os.fdatasync(descriptor)
 
     def finish(self, record: Mapping, card: str, sync: bool = True) -> None:
@@ -146,7 +146,7 @@ class OutputFolder:
             self.partial / "merge.json", json.dumps(record, indent=2, sort_keys=True) + "\n"
         )
         _write_text(self.partial / "README.md", card)
-        for name in ("journal.json", ".lock"):
+        for name in ("journal.json", "journal.partial", ".lock"):
             (self.partial / name).unlink(missing_ok=True)
         if sync:
             for path in (*self.partial.iterdir(), self.partial):

@@ -191,6 +191,7 @@ class Engine:
                 chunk.sums = found.sums_in(merge, piece.tensor)
                 made = merge.method.reduce(chunk, **merge.parameters)
                 taus[key] = made if isinstance(made, tuple) else (made, {})
+                check_tau(merge.method.name, taus[key][0], base)
             tau, masks = taus[key]
             values, moving, lost = written(tau, merge.lam, base, merge.dtype, self.compiled)
             if values is None:
@@ -232,3 +233,16 @@ class Engine:
         if self.base.tensors[piece.tensor].floating:
             items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
         return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
+
+
+def check_tau(method: str, tau: Any, base: Tensor) -> None:
+    """Raises ValueError unless a method returned an fp32 number for each element."""
+    import torch
+
+    if not isinstance(tau, torch.Tensor):
+        raise ValueError(f"{method}: reduce returned {type(tau).__name__}, not a tensor")
+    if tau.shape != base.shape or tau.dtype != torch.float32:
+        raise ValueError(
+            f"{method}: reduce returned {str(tau.dtype).removeprefix('torch.')} of shape "
+            f"{tuple(tau.shape)}, not float32 of {tuple(base.shape)}"
+        )
