@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -10,18 +11,21 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import psutil
 import pytest
 import tiny_study
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor
 
 from mergescale.cli.main import main
 from mergescale.models.folders import save
 from mergescale.models.tokenizer import Encoder
 from mergescale.tasks.files import write_examples
-from mergescale.training import launch
+from mergescale.training import launch, sharding
 from mergescale.training.batches import IGNORE, answer_stream, share
 from mergescale.training.loop import answer_loss
 
@@ -208,6 +212,34 @@ def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
     resumed, _, said = trained(inputs, tmp_path / "other", steps=100, processes=2)
     assert "goes on from" in said
     assert_same(one, resumed, tolerance=1e-4)
+
+
+@pytest.fixture
+def group():
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_whole_layers_are_freed_as_they_are_sharded(group, monkeypatch):
+    """Else every GPU would hold the model."""
+    alive = []
+
+    def fully_shard(module, **settings):
+        gc.collect()
+        assert not any(parameter() is not None for parameter in alive)
+        plain = [p for p in module.parameters() if not isinstance(p, DTensor)]
+        assert plain
+        alive.extend(weakref.ref(parameter) for parameter in plain)
+        del plain
+        return sharded(module, **settings)
+
+    sharded = sharding.fully_shard
+    monkeypatch.setattr(sharding, "fully_shard", fully_shard)
+    model = sharding.shard(tiny_study.llama(), torch.device("cpu"), bf16=False)
+    assert len(alive) == len(list(model.parameters()))
+    assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
 # --- failures

@@ -140,7 +140,8 @@ def train(
     rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if sharded:
         # Imported for those few that need it: torch's part of it takes a while.
-        from mergescale.training.sharding import ShardedAdafactor, Whole, shard
+        from mergescale.training.adafactor import ShardedAdafactor
+        from mergescale.training.sharding import Whole, shard
 
         shard(model, accelerator.device, bf16=bf16)
         optimizer, weights = ShardedAdafactor(model.parameters(), **rates), Whole(model)
