@@ -12,12 +12,15 @@ import subprocess
 import sys
 import time
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import tiny_study
 import torch
 import torch.distributed as dist
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
@@ -28,6 +31,7 @@ from mergescale.tasks.files import write_examples
 from mergescale.training import launch, sharding
 from mergescale.training.batches import IGNORE, answer_stream, share
 from mergescale.training.loop import answer_loss
+from mergescale.training.state import State
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
 BATCH = answer_stream(
@@ -240,6 +244,23 @@ def test_whole_layers_are_freed_as_they_are_sharded(group, monkeypatch):
     model = sharding.shard(tiny_study.llama(), torch.device("cpu"), bf16=False)
     assert len(alive) == len(list(model.parameters()))
     assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_a_resumed_run_lets_go_of_the_file(tmp_path):
+    """On NFS a mapped file cannot be removed with its folder."""
+    model = tiny_study.llama()
+    optimizer = torch.optim.Adafactor(model.parameters())
+    answer_loss(model, BATCH).backward()
+    optimizer.step()
+    here = Accelerator(cpu=True)
+    State(here, tmp_path, "it", {"model": model, "optimizer": optimizer}).keep(1)
+    several = SimpleNamespace(
+        num_processes=2, process_index=0, is_main_process=True, device=torch.device("cpu")
+    )
+    again, before = torch.optim.Adafactor(model.parameters()), optimizer.state_dict()["state"]
+    assert State(several, tmp_path, "it", {"model": model, "optimizer": again}).resume() == 1
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    torch.testing.assert_close(again.state_dict()["state"], before, atol=0, rtol=0)
 
 
 # --- failures
