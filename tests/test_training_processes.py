@@ -28,7 +28,7 @@ from mergescale.cli.main import main
 from mergescale.models.folders import save
 from mergescale.models.tokenizer import Encoder
 from mergescale.tasks.files import write_examples
-from mergescale.training import launch, sharding
+from mergescale.training import launch, loop, processes, sharding
 from mergescale.training.batches import IGNORE, answer_stream, share
 from mergescale.training.loop import answer_loss
 from mergescale.training.state import State
@@ -263,6 +263,19 @@ def test_a_resumed_run_lets_go_of_the_file(tmp_path):
     torch.testing.assert_close(again.state_dict()["state"], before, atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("world, hours", [(1, None), (2, 12)])
+def test_processes_wait_for_the_main_one_for_hours(tmp_path, monkeypatch, world, hours):
+    """It may read or write hundreds of GB alone."""
+    called = []
+    monkeypatch.setattr(loop, "world", lambda: world)
+    monkeypatch.setattr(loop, "Accelerator", lambda **given: called.append(given) or 1 / 0)
+    settings = loop.Settings(steps=1, batch_size=1, learning_rate=0.1)
+    with pytest.raises(ZeroDivisionError):
+        loop.train(tiny_study.llama(), [], settings, state=tmp_path, fingerprint="", label="")
+    handlers = called[0]["kwargs_handlers"]
+    assert (handlers and handlers[0].timeout.total_seconds() / 3600) == hours
+
+
 # --- failures
 
 
@@ -303,18 +316,32 @@ def test_a_process_that_dies_ends_the_others(inputs, tmp_path, victim):
     assert not (out / "model.safetensors").exists()
 
 
+def test_a_lost_connection_keeps_its_reason(tmp_path, monkeypatch):
+    """It may be the only one: of a network that failed, all processes say that they lost another."""
+    word = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(word))
+    monkeypatch.setattr(processes, "_SECONDS_OF_GRACE", 0)
+    assert not processes.lost_another(RuntimeError("shapes do not fit"))
+    assert processes.lost_another(RuntimeError("NCCL error: no route\nat line 7"))
+    message = "the connection to another process was lost (NCCL error: no route)"
+    left = json.loads(word.read_text())
+    assert (left["message"], left["lost"]) == (message, True)
+
+
 def test_processes_end_with_their_launcher(inputs, tmp_path):
     """Else a second run would write the same files beside them."""
-    with subprocess.Popen(
-        command(inputs, tmp_path / "out", processes=2, steps=100_000), stderr=subprocess.PIPE
-    ) as run:
+    # Few enough steps to be done, and nothing else that would stop them, such as a closed pipe.
+    words, said = command(inputs, tmp_path / "out", processes=2, steps=500), tmp_path / "said.txt"
+    with said.open("w") as stream, subprocess.Popen(words, stderr=stream) as run:
         while not (tmp_path / "out.state" / "mark.json").is_file():
-            assert run.poll() is None, run.stderr.read()
+            assert run.poll() is None, said.read_text()
             time.sleep(0.02)
         trainers = psutil.Process(run.pid).children()
         assert len(trainers) == 2
         run.kill()
     psutil.wait_procs(trainers)
+    assert not (tmp_path / "out").exists(), said.read_text()
 
 
 # --- how many, and where
