@@ -360,15 +360,38 @@ def test_processes_end_with_their_launcher(inputs, tmp_path):
         ({"gpus": 2}, 0, False, 1),
         ({"gpus": 2, "device": "cpu"}, 8, False, 1),
         ({"processes": 6, "nodes": 3}, 0, True, 6),
+        ({"gpus": 4}, 4, True, 4),
+        ({"gpus": 1, "device": "cpu"}, 0, True, 1),
     ],
 )
 def test_how_many_processes_are_started(monkeypatch, asked, there, job, wanted):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv(launch.MEETING, raising=False)
     if job:
         monkeypatch.setenv("SLURM_JOB_ID", "7")
     settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
     assert launch.wanted(**settings) == wanted
+
+
+@pytest.mark.parametrize(
+    "asked, there, on_node, sentence",
+    [
+        ({"gpus": 4}, 2, False, "2 of the 4 GPUs"),
+        ({"gpus": 1}, 0, False, "0 of the 1 GPUs"),
+        ({"gpus": 16, "nodes": 2}, 7, True, "7 of the 8 GPUs"),
+        ({"nodes": 2}, 0, False, "one process does not use 2 nodes"),
+    ],
+)
+def test_a_job_with_too_few_gpus_or_processes_ends(monkeypatch, asked, there, on_node, sentence):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(launch.MEETING, "here:1")
+    if not on_node:
+        monkeypatch.delenv(launch.MEETING)
+    settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        launch.wanted(**settings)
 
 
 def test_several_nodes_get_a_task_each_from_srun(monkeypatch):

@@ -26,15 +26,32 @@ def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
     """How many processes are to be started; 1 is this one itself, without a launcher.
 
     One for each GPU that was asked for, and is there; on CPUs as many as `processes` says.
+
+    Raises:
+        ValueError: several nodes for one process; a SLURM job without the GPUs it asked for.
     """
-    if launched() or max(processes, gpus) <= 1:
+    if launched():
         return 1
-    if nodes > 1 and "SLURM_JOB_ID" in os.environ:
+    if nodes > 1 and max(processes, gpus) <= 1:
+        raise ValueError(
+            f"one process does not use {nodes} nodes: say how many with --gpus or --processes"
+        )
+    job = "SLURM_JOB_ID" in os.environ
+    if _spreads(nodes):
         return gpus or processes
+    if max(processes, gpus) <= 1 and not (job and gpus):
+        return 1
     import torch
 
     there = 0 if device == "cpu" else torch.cuda.device_count()
-    # A local run takes the GPUs that there are.
+    # A local run takes the GPUs that there are; a job has what it asked for, or something is wrong.
+    if job and device != "cpu" and there < gpus // nodes:
+        raise ValueError(
+            f"{there} of the {gpus // nodes} GPUs that the job asked for on {socket.gethostname()} "
+            "are visible: see nvidia-smi there, or train on CPUs with --device cpu (compute.device)"
+        )
+    if job and nodes > 1:
+        return gpus or processes
     return min(max(gpus, 1), there) if there else processes
 
 
