@@ -8,6 +8,7 @@ import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -286,13 +287,29 @@ def test_processes_wait_for_the_main_one_for_hours(tmp_path, monkeypatch, world,
         ({"data": "nothing.parquet"}, "nothing.parquet does not exist"),
     ],
 )
-def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, changes, sentence):
+def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, monkeypatch, changes, sentence):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     if "base" in changes:
         changes = {"base": inputs / changes["base"]}
     run = train(inputs, tmp_path / "out", processes=2, **changes)
     assert run.returncode == 1
     told = [line for line in run.stderr.splitlines() if not re.match(r"\d+/25 loss", line)]
     assert len(told) == 1 and told[0].startswith(f"mergescale: error: {sentence}"), run.stderr
+    assert not list(temporary.iterdir())
+
+
+def test_processes_that_cannot_meet_say_where(inputs, tmp_path, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        meeting = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv(launch.MEETING, meeting)
+        run = train(inputs, tmp_path / "out", processes=2)
+    assert run.returncode == 1
+    said = f"mergescale: error: the processes could not meet at {meeting}: "
+    assert run.stderr.startswith(said) and run.stderr.count("\n") == 1, run.stderr
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -317,7 +334,7 @@ def test_a_process_that_dies_ends_the_others(inputs, tmp_path, victim):
 
 
 def test_a_lost_connection_keeps_its_reason(tmp_path, monkeypatch):
-    """It may be the only one: of a network that failed, all processes say that they lost another."""
+    """It may be the only one: where the network fails, all say that they lost another."""
     word = tmp_path / "error.json"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(word))
@@ -394,19 +411,34 @@ def test_a_job_with_too_few_gpus_or_processes_ends(monkeypatch, asked, there, on
         launch.wanted(**settings)
 
 
-def test_several_nodes_get_a_task_each_from_srun(monkeypatch):
+@pytest.mark.parametrize("batch", [True, False], ids=["batch script", "login node"])
+def test_several_nodes_get_a_task_each_from_srun(monkeypatch, tmp_path, batch):
     called = []
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(launch.MEETING, "")
-    monkeypatch.delenv(launch.MEETING)
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(
+        '#!/bin/sh\n[ "$*" = "show hostnames far[1-2]" ] && printf "far1\\nfar2\\n"\n'
+    )
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "far[1-2]", "PATH": str(tmp_path)}
+    job |= {"SLURMD_NODENAME": "far1", "SLURM_CPUS_ON_NODE": "6", launch.MEETING: ""}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    for name in [] if batch else ["SLURMD_NODENAME", "SLURM_CPUS_ON_NODE"]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        launch.launch(["finetune", "--steps", "1"], processes=16, gpus=16, nodes=2, threads=8)
-    (words,) = called
-    assert words[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
-    assert {"--cpus-per-task=8", "--gpus=16", "--kill-on-bad-exit=1"} <= set(words)
-    assert words[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
-    assert re.fullmatch(r".+:\d+", os.environ[launch.MEETING])
+    for threads in (1, 12):
+        monkeypatch.delenv(launch.MEETING)
+        with pytest.raises(ZeroDivisionError):
+            arguments = ["finetune", "--steps", "1"]
+            launch.launch(arguments, processes=16, gpus=16, nodes=2, threads=threads)
+    few, many = called
+    assert few[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    assert {"--gpus=16", "--kill-on-bad-exit=1", "--wait=0"} <= set(few)
+    # A core for each process, where the job has as many.
+    assert f"--cpus-per-task={6 if batch else 8}" in few and "--cpus-per-task=12" in many
+    assert few[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
+    host = socket.gethostname() if batch else "far1"
+    assert re.fullmatch(rf"{re.escape(host)}:\d+", os.environ[launch.MEETING])
 
 
 def test_a_job_without_srun_says_so(monkeypatch):
