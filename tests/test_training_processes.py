@@ -420,10 +420,10 @@ def test_several_nodes_get_a_task_each_from_srun(monkeypatch, tmp_path, batch):
     )
     scontrol.chmod(0o755)
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "far[1-2]", "PATH": str(tmp_path)}
-    job |= {"SLURMD_NODENAME": "far1", "SLURM_CPUS_ON_NODE": "6", launch.MEETING: ""}
+    job |= {"SLURMD_NODENAME": "far1", "SLURM_JOB_CPUS_PER_NODE": "8,6(x3)", launch.MEETING: ""}
     for name, value in job.items():
         monkeypatch.setenv(name, value)
-    for name in [] if batch else ["SLURMD_NODENAME", "SLURM_CPUS_ON_NODE"]:
+    for name in [] if batch else ["SLURMD_NODENAME", "SLURM_JOB_CPUS_PER_NODE"]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
     for threads in (1, 12):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -80,8 +81,10 @@ def _spreads(nodes: int) -> bool:
 
 
 def _cores_for(here: int) -> int:
-    """A core for each process of a node, as far as the job has them."""
-    return min(here, int(os.environ.get("SLURM_CPUS_ON_NODE", here)))
+    """A core for each process of a node, as far as the job has them on every one."""
+    # Such as 8(x2),4: eight on two nodes, four on a third.
+    given = re.findall(r"\b\d+", os.environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
+    return min([here, *map(int, given)])
 
 
 def _become_srun(arguments: Sequence[str], gpus: int, nodes: int, cores: int) -> None:
