@@ -15,7 +15,7 @@ from mergescale import config as study_config
 from mergescale.cluster import plan
 from mergescale.cluster import study as cluster
 from mergescale.cluster.machine import GB, Machine, Need, request, submissions
-from mergescale.cluster.resources import Model
+from mergescale.cluster.resources import Model, training
 from mergescale.cluster.sbatch import sbatch
 
 DEFAULT = ROOT / "config" / "config.yaml"
@@ -119,15 +119,21 @@ def test_training_on_several_cpu_nodes_asks_for_a_task_on_each():
     assert cluster.asked(several, "merge_scores", "500k", 2)["nodes"] == 1
 
 
-def test_rows_at_a_time_decide_the_memory_of_activations(paper):
-    whole = {**paper, "compute": {**paper["compute"], "micro_batch": 0}}
-    asked = [cluster.asked(config, "expert", "7B")["gpu"] for config in (paper, whole)]
-    assert asked[0] < asked[1]
+def test_rows_at_a_time_decide_the_memory_of_activations():
+    """Without a bound a GPU works on its share of a step, so more GPUs need less on each."""
+
+    def gpus(batch_size, micro_batch, length=2048):
+        settings = {"batch_size": batch_size, "micro_batch": micro_batch, "length": length}
+        settings |= {"steps": 1, "answer": length // 4, "checkpoint_every": 0}
+        return training(Model.of(7e9), MACHINE, **settings).gpus
+
+    assert [gpus(batch_size, 1) for batch_size in (8, 64, 256)] == [1, 1, 1]
+    assert [gpus(batch_size, 0) for batch_size in (8, 64, 256)] == [2, 4, 8]
 
 
 def test_long_training_is_submitted_again_and_other_jobs_once():
-    training = Need(memory=GB, seconds=100 * 3600, resumes=True)
-    assert submissions(training, MACHINE) == 3
+    resumed = Need(memory=GB, seconds=100 * 3600, resumes=True)
+    assert submissions(resumed, MACHINE) == 3
     assert submissions(Need(memory=GB, seconds=100 * 3600), MACHINE) == 1
 
 

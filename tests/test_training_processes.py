@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import tiny_study
 import torch
+import torch.distributed as dist
+from accelerate import Accelerator
 from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor
 
 from mergescale.cli.main import main
 from mergescale.models.folders import save
 from mergescale.models.tokenizer import Encoder
 from mergescale.tasks.files import write_examples
-from mergescale.training import launch
+from mergescale.training import launch, loop, processes, sharding
 from mergescale.training.batches import IGNORE, answer_stream, share
 from mergescale.training.loop import answer_loss
+from mergescale.training.state import State
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
 BATCH = answer_stream(
@@ -210,6 +219,64 @@ def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
     assert_same(one, resumed, tolerance=1e-4)
 
 
+@pytest.fixture
+def group():
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_whole_layers_are_freed_as_they_are_sharded(group, monkeypatch):
+    """Else every GPU would hold the model."""
+    alive = []
+
+    def fully_shard(module, **settings):
+        gc.collect()
+        assert not any(parameter() is not None for parameter in alive)
+        plain = [p for p in module.parameters() if not isinstance(p, DTensor)]
+        assert plain
+        alive.extend(weakref.ref(parameter) for parameter in plain)
+        del plain
+        return sharded(module, **settings)
+
+    sharded = sharding.fully_shard
+    monkeypatch.setattr(sharding, "fully_shard", fully_shard)
+    model = sharding.shard(tiny_study.llama(), torch.device("cpu"), bf16=False)
+    assert len(alive) == len(list(model.parameters()))
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_a_resumed_run_lets_go_of_the_file(tmp_path):
+    """On NFS a mapped file cannot be removed with its folder."""
+    model = tiny_study.llama()
+    optimizer = torch.optim.Adafactor(model.parameters())
+    answer_loss(model, BATCH).backward()
+    optimizer.step()
+    here = Accelerator(cpu=True)
+    State(here, tmp_path, "it", {"model": model, "optimizer": optimizer}).keep(1)
+    several = SimpleNamespace(
+        num_processes=2, process_index=0, is_main_process=True, device=torch.device("cpu")
+    )
+    again, before = torch.optim.Adafactor(model.parameters()), optimizer.state_dict()["state"]
+    assert State(several, tmp_path, "it", {"model": model, "optimizer": again}).resume() == 1
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    torch.testing.assert_close(again.state_dict()["state"], before, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("world, hours", [(1, None), (2, 12)])
+def test_processes_wait_for_the_main_one_for_hours(tmp_path, monkeypatch, world, hours):
+    """It may read or write hundreds of GB alone."""
+    called = []
+    monkeypatch.setattr(loop, "world", lambda: world)
+    monkeypatch.setattr(loop, "Accelerator", lambda **given: called.append(given) or 1 / 0)
+    settings = loop.Settings(steps=1, batch_size=1, learning_rate=0.1)
+    with pytest.raises(ZeroDivisionError):
+        loop.train(tiny_study.llama(), [], settings, state=tmp_path, fingerprint="", label="")
+    handlers = called[0]["kwargs_handlers"]
+    assert (handlers and handlers[0].timeout.total_seconds() / 3600) == hours
+
+
 # --- failures
 
 
@@ -220,13 +287,29 @@ def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
         ({"data": "nothing.parquet"}, "nothing.parquet does not exist"),
     ],
 )
-def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, changes, sentence):
+def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, monkeypatch, changes, sentence):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     if "base" in changes:
         changes = {"base": inputs / changes["base"]}
     run = train(inputs, tmp_path / "out", processes=2, **changes)
     assert run.returncode == 1
     told = [line for line in run.stderr.splitlines() if not re.match(r"\d+/25 loss", line)]
     assert len(told) == 1 and told[0].startswith(f"mergescale: error: {sentence}"), run.stderr
+    assert not list(temporary.iterdir())
+
+
+def test_processes_that_cannot_meet_say_where(inputs, tmp_path, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        meeting = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv(launch.MEETING, meeting)
+        run = train(inputs, tmp_path / "out", processes=2)
+    assert run.returncode == 1
+    said = f"mergescale: error: the processes could not meet at {meeting}: "
+    assert run.stderr.startswith(said) and run.stderr.count("\n") == 1, run.stderr
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -250,18 +333,32 @@ def test_a_process_that_dies_ends_the_others(inputs, tmp_path, victim):
     assert not (out / "model.safetensors").exists()
 
 
+def test_a_lost_connection_keeps_its_reason(tmp_path, monkeypatch):
+    """It may be the only one: where the network fails, all say that they lost another."""
+    word = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(word))
+    monkeypatch.setattr(processes, "_SECONDS_OF_GRACE", 0)
+    assert not processes.lost_another(RuntimeError("shapes do not fit"))
+    assert processes.lost_another(RuntimeError("NCCL error: no route\nat line 7"))
+    message = "the connection to another process was lost (NCCL error: no route)"
+    left = json.loads(word.read_text())
+    assert (left["message"], left["lost"]) == (message, True)
+
+
 def test_processes_end_with_their_launcher(inputs, tmp_path):
     """Else a second run would write the same files beside them."""
-    with subprocess.Popen(
-        command(inputs, tmp_path / "out", processes=2, steps=100_000), stderr=subprocess.PIPE
-    ) as run:
+    # Few enough steps to be done, and nothing else that would stop them, such as a closed pipe.
+    words, said = command(inputs, tmp_path / "out", processes=2, steps=500), tmp_path / "said.txt"
+    with said.open("w") as stream, subprocess.Popen(words, stderr=stream) as run:
         while not (tmp_path / "out.state" / "mark.json").is_file():
-            assert run.poll() is None, run.stderr.read()
+            assert run.poll() is None, said.read_text()
             time.sleep(0.02)
         trainers = psutil.Process(run.pid).children()
         assert len(trainers) == 2
         run.kill()
     psutil.wait_procs(trainers)
+    assert not (tmp_path / "out").exists(), said.read_text()
 
 
 # --- how many, and where
@@ -280,30 +377,68 @@ def test_processes_end_with_their_launcher(inputs, tmp_path):
         ({"gpus": 2}, 0, False, 1),
         ({"gpus": 2, "device": "cpu"}, 8, False, 1),
         ({"processes": 6, "nodes": 3}, 0, True, 6),
+        ({"gpus": 4}, 4, True, 4),
+        ({"gpus": 1, "device": "cpu"}, 0, True, 1),
     ],
 )
 def test_how_many_processes_are_started(monkeypatch, asked, there, job, wanted):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv(launch.MEETING, raising=False)
     if job:
         monkeypatch.setenv("SLURM_JOB_ID", "7")
     settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
     assert launch.wanted(**settings) == wanted
 
 
-def test_several_nodes_get_a_task_each_from_srun(monkeypatch):
-    called = []
+@pytest.mark.parametrize(
+    "asked, there, on_node, sentence",
+    [
+        ({"gpus": 4}, 2, False, "2 of the 4 GPUs"),
+        ({"gpus": 1}, 0, False, "0 of the 1 GPUs"),
+        ({"gpus": 16, "nodes": 2}, 7, True, "7 of the 8 GPUs"),
+        ({"nodes": 2}, 0, False, "one process does not use 2 nodes"),
+    ],
+)
+def test_a_job_with_too_few_gpus_or_processes_ends(monkeypatch, asked, there, on_node, sentence):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(launch.MEETING, "")
-    monkeypatch.delenv(launch.MEETING)
+    monkeypatch.setenv(launch.MEETING, "here:1")
+    if not on_node:
+        monkeypatch.delenv(launch.MEETING)
+    settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        launch.wanted(**settings)
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["batch script", "login node"])
+def test_several_nodes_get_a_task_each_from_srun(monkeypatch, tmp_path, batch):
+    called = []
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(
+        '#!/bin/sh\n[ "$*" = "show hostnames far[1-2]" ] && printf "far1\\nfar2\\n"\n'
+    )
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "far[1-2]", "PATH": str(tmp_path)}
+    job |= {"SLURMD_NODENAME": "far1", "SLURM_JOB_CPUS_PER_NODE": "8,6(x3)", launch.MEETING: ""}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    for name in [] if batch else ["SLURMD_NODENAME", "SLURM_JOB_CPUS_PER_NODE"]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        launch.launch(["finetune", "--steps", "1"], processes=16, gpus=16, nodes=2, threads=8)
-    (words,) = called
-    assert words[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
-    assert {"--cpus-per-task=8", "--gpus=16", "--kill-on-bad-exit=1"} <= set(words)
-    assert words[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
-    assert re.fullmatch(r".+:\d+", os.environ[launch.MEETING])
+    for threads in (1, 12):
+        monkeypatch.delenv(launch.MEETING)
+        with pytest.raises(ZeroDivisionError):
+            arguments = ["finetune", "--steps", "1"]
+            launch.launch(arguments, processes=16, gpus=16, nodes=2, threads=threads)
+    few, many = called
+    assert few[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
+    assert {"--gpus=16", "--kill-on-bad-exit=1", "--wait=0"} <= set(few)
+    # A core for each process, where the job has as many.
+    assert f"--cpus-per-task={6 if batch else 8}" in few and "--cpus-per-task=12" in many
+    assert few[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
+    host = socket.gethostname() if batch else "far1"
+    assert re.fullmatch(rf"{re.escape(host)}:\d+", os.environ[launch.MEETING])
 
 
 def test_a_job_without_srun_says_so(monkeypatch):

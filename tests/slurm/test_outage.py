@@ -1,6 +1,7 @@
 """SLURM itself goes away, and with it whatever else would run: so all scenarios end first.
 
-This file is collected before the other two, whose local study runs while these tests wait.
+This file is collected before the three others; the study's local run goes on while these tests
+wait.
 """
 
 from __future__ import annotations

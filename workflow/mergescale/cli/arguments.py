@@ -79,7 +79,12 @@ def add_categories(parser: argparse.ArgumentParser) -> None:
 
 def add_compute(parser: argparse.ArgumentParser) -> None:
     """--threads and --device."""
-    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1)")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=1,
+        help="CPU threads; processes that train together on a node share them (default: 1)",
+    )
     parser.add_argument(
         "--device",
         default="auto",

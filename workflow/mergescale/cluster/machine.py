@@ -25,7 +25,7 @@ class Machine:
         gpu_memory, node_memory: bytes.
         gpu_flops: peak of one GPU, bf16, FLOP/s.
         longest_hours: no job asks for more.
-        threads: CPU threads of a process that trains, or of a merging job.
+        threads: CPU threads of a process that trains on CPUs, or of another job on each node.
         device: `auto`, `cuda` or `cpu`; no job asks for a GPU where it is `cpu`.
         processes, nodes: of a training job on CPUs, in all; each node gets as many processes.
     """
@@ -50,6 +50,12 @@ class Machine:
         if least > self.gpus_per_node:
             return self.gpus_per_node * math.ceil(least / self.gpus_per_node)
         return min(2 ** math.ceil(math.log2(least)), self.gpus_per_node)
+
+    def gpus_for_more(self, gpus: int) -> int:
+        """The number that clusters give out next after `gpus`."""
+        if gpus < self.gpus_per_node:
+            return min(2 * gpus, self.gpus_per_node)
+        return gpus + self.gpus_per_node
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,9 @@ def nodes(need: Need, machine: Machine) -> int:
 def request(need: Need, machine: Machine, attempt: int = 1) -> dict[str, int | str]:
     """Snakemake's resources of a job: mem_mb, disk_mb, runtime (minutes), gpu, nodes.
 
-    A job on several nodes has one task on each, and starts them itself: `mpi` tells the executor's
-    step inside the allocation to leave that to the job, `tasks_per_gpu` 0 that sbatch is to be
-    told nothing of tasks on GPUs.
+    A job on several nodes has one task on each (`tasks`), and starts them itself. With `mpi` the
+    executor tells sbatch of them for jobs with GPUs, too, and with `tasks_per_gpu` 0 it does not
+    ask for as many tasks on each GPU.
 
     Memory and run time grow with `attempt`; GPUs do not, since a failure for want of GPU memory
     calls for a smaller batch.

@@ -155,10 +155,17 @@ def training(
         seconds = tokens * model.parameters * TRAINED / (CPU_FLOPS * machine.threads)
         seconds = seconds / machine.processes + saving
         return Need(memory, seconds, processes=machine.processes, **common)
-    # As many rows at a time on each GPU; more rows of a step accumulate.
     row = length * (units * RECOMPUTED + model.width * ACTIVATIONS) + answer * model.words * LOGITS
-    rows = min(micro_batch or batch_size, batch_size)
-    gpus = machine.gpus_for(model.parameters * TRAINING_GPU, rows * row)
+    shared = model.parameters * TRAINING_GPU
+
+    def least(gpus: int) -> int:
+        """With the rows at a time of one of so many processes; more of its share accumulate."""
+        rows = min(micro_batch or batch_size, math.ceil(batch_size / gpus))
+        return machine.gpus_for(shared, rows * row)
+
+    gpus = machine.gpus_for(shared)
+    while gpus < least(gpus):
+        gpus = machine.gpus_for_more(gpus)
     flops = tokens * model.parameters * TRAINED_RECOMPUTED
     seconds = flops / (gpus * machine.gpu_flops * TRAINING_SHARE)
     # One process reads the weights and hands them on, and has them whole again at the end.

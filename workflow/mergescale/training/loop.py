@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from torch.nn.functional import cross_entropy
 from torch.optim import Adafactor
 from torch.optim.lr_scheduler import LambdaLR
@@ -24,11 +26,13 @@ from mergescale.progress import Progress
 from mergescale.training.batches import IGNORE, Batch, BatchStream, share
 from mergescale.training.losses import Losses
 from mergescale.training.placement import Placement
-from mergescale.training.processes import is_main
+from mergescale.training.processes import is_main, world
 from mergescale.training.state import State
 
 # Steps between two looks at whether the loss is finite: each look waits for a GPU.
 _STEPS_BETWEEN_CHECKS = 50
+# Hundreds of GB take a while; what really failed is seen by the launcher, not by this.
+_PATIENCE = timedelta(hours=12)
 # Apart from each other, so that processes draw their own numbers for dropout.
 _SEEDS_APART = 1_000_003
 
@@ -127,8 +131,12 @@ def train(
         return None
     place, size = place or Placement(), parameter_count(model)
     sharded, bf16 = place.shards(size), place.bf16(size)
+    # The others wait while the main process alone reads weights or writes a state.
+    patience = [InitProcessGroupKwargs(timeout=_PATIENCE)] if world() > 1 else None
     accelerator = Accelerator(
-        cpu=place.device == "cpu", mixed_precision="bf16" if bf16 and not sharded else None
+        cpu=place.device == "cpu",
+        mixed_precision="bf16" if bf16 and not sharded else None,
+        kwargs_handlers=patience,
     )
     torch.manual_seed(settings.seed + _SEEDS_APART * accelerator.process_index)
     model.config.attention_dropout = settings.dropout
@@ -140,7 +148,8 @@ def train(
     rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if sharded:
         # Imported for those few that need it: torch's part of it takes a while.
-        from mergescale.training.sharding import ShardedAdafactor, Whole, shard
+        from mergescale.training.adafactor import ShardedAdafactor
+        from mergescale.training.sharding import Whole, shard
 
         shard(model, accelerator.device, bf16=bf16)
         optimizer, weights = ShardedAdafactor(model.parameters(), **rates), Whole(model)

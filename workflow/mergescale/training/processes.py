@@ -52,8 +52,10 @@ def is_main() -> bool:
 def end_with_launcher() -> None:
     """End at once when the launcher does, even by SIGKILL (Linux): no orphan writes results."""
     if launched() and sys.platform == "linux":
-        set_death_signal = 1
+        set_death_signal, launcher = 1, os.getppid()
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        if os.getppid() != launcher:  # it ended before it was asked for
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def tell(sentence: str) -> None:
@@ -71,7 +73,9 @@ def lost_another(error: RuntimeError) -> bool:
     """Whether an error only says that another process is gone; if so, leave the word to it."""
     if not launched() or not _LOST.search(f"{type(error).__name__} {error}"):
         return False
-    _leave_word("the connection to another process was lost", lost=True)
+    # Said where no process has a better reason: then this is all there is to know.
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    _leave_word(f"the connection to another process was lost ({reason})", lost=True)
     time.sleep(_SECONDS_OF_GRACE)
     return True
 

@@ -15,8 +15,6 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.training.adafactor import ShardedAdafactor as ShardedAdafactor
-
 
 def shard(model: PreTrainedModel, device: torch.device, *, bf16: bool) -> PreTrainedModel:
     """Shard a model in place over all processes, which call this together.
@@ -35,17 +33,21 @@ def shard(model: PreTrainedModel, device: torch.device, *, bf16: bool) -> PreTra
         outer = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.float32
         )
-    moved: dict[int, nn.Parameter] = {}
     names = set(getattr(model, "_no_split_modules", None) or ())
     for layer in [module for module in model.modules() if type(module).__name__ in names]:
-        _move(layer, device, moved)
+        _move(layer, device)
         fully_shard(layer, mesh=mesh, mp_policy=policy)
-    _move(model, device, moved)
+    _move(model, device)
     return fully_shard(model, mesh=mesh, mp_policy=outer)
 
 
-def _move(module: nn.Module, device: torch.device, moved: dict[int, nn.Parameter]) -> None:
-    """The main process's weights in every process, but for those that are sharded already."""
+def _move(module: nn.Module, device: torch.device) -> None:
+    """The main process's weights in every process, but for those that are sharded already.
+
+    Nothing is held of them afterwards, so that they are freed as soon as they are cut.
+    """
+    # By id, for tied weights; with the old one, lest another parameter gets its id.
+    moved: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
             if isinstance(parameter, DTensor):
@@ -57,8 +59,8 @@ def _move(module: nn.Module, device: torch.device, moved: dict[int, nn.Parameter
                 dist.broadcast(ours, 0)
                 new = nn.Parameter(ours, requires_grad=parameter.requires_grad)
                 # Tied weights stay tied, and the new one counts as moved.
-                moved[id(parameter)] = moved[id(new)] = new
-            setattr(part, name, moved[id(parameter)])
+                moved[id(parameter)] = moved[id(new)] = parameter, new
+            setattr(part, name, moved[id(parameter)][1])
         for name, buffer in part.named_buffers(recurse=False):
             setattr(part, name, buffer.to(device))
 

@@ -44,14 +44,17 @@ class State:
         whole = torch.load(file, map_location="cpu", weights_only=True, mmap=several)
         for name, part in self.parts.items():
             part.load_state_dict(whole[name])
+            if several:
+                _own(part)
         if self.accelerator.process_index < len(whole["random"]):
-            _set_random(whole["random"][self.accelerator.process_index])
+            mine = whole["random"][self.accelerator.process_index]
+            _set_random(mine, self.accelerator.device)
         return mark["step"]
 
     def keep(self, step: int) -> None:
         """Keep the state after `step` steps in place of the one before; the main process writes."""
         whole = {part: self.parts[part].state_dict() for part in self.parts}
-        whole["random"] = gather_object([_random()])
+        whole["random"] = gather_object([_random(self.accelerator.device)])
         if not self.accelerator.is_main_process:
             return
         name = f"step-{step}"
@@ -65,7 +68,8 @@ class State:
         os.replace(mark, self.folder / "mark.json")
         for old in self.folder.glob("step-*"):
             if old.name != name:
-                shutil.rmtree(old)
+                # What cannot be removed now is the next time.
+                shutil.rmtree(old, ignore_errors=True)
 
     def _found(self) -> dict | None:
         try:
@@ -86,12 +90,20 @@ def forget(state: Path) -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
-def _random() -> dict[str, Any]:
-    cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+def _own(part: Any) -> None:
+    """Copy what an optimizer took as it is: mapped, it would keep the file in use."""
+    for state in getattr(part, "state", {}).values():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+                state[name] = value.clone()
+
+
+def _random(device: torch.device) -> dict[str, Any]:
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
-def _set_random(states: dict[str, Any]) -> None:
+def _set_random(states: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(states["cpu"])
-    for state in states["cuda"] if torch.cuda.is_available() else []:
-        torch.cuda.set_rng_state(state)
+    for state in states["cuda"] if device.type == "cuda" else []:
+        torch.cuda.set_rng_state(state, device)
