@@ -47,8 +47,9 @@ def local_study(folder: Path) -> Path:
     return folder
 
 
-# Longer than a minute on any machine.
+# Longer than a minute on any machine. The cluster's GPUs are none that torch could use.
 LONG_STUDY = """\
+compute: {device: cpu}
 training:
   pretrain: {steps: 8000, warmup: 10, checkpoint_every: 200}
 """
