@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from mergescale.merging.streaming.output_folder import OutputFolder
 
 _SECONDS_BETWEEN_MARKS = 1.0
+_SECONDS_BETWEEN_HANDOVERS = 0.01
 
 
 @dataclass
@@ -77,8 +79,13 @@ class Journal:
 
         def mark() -> None:
             try:
-                while not ended.wait(_SECONDS_BETWEEN_MARKS):
-                    self._mark(outputs, ended)
+                due = time.monotonic() + _SECONDS_BETWEEN_MARKS
+                while not ended.wait(_SECONDS_BETWEEN_HANDOVERS):
+                    for output in outputs:
+                        output.hand_over()
+                    if time.monotonic() >= due:
+                        self._mark(outputs, ended)
+                        due = time.monotonic() + _SECONDS_BETWEEN_MARKS
             except OSError as error:
                 self._error = error
 

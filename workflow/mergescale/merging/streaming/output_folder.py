@@ -127,6 +127,16 @@ class OutputFolder:
         """Bytes of an element of a tensor as it is written."""
         return self._places[tensor][2]
 
+    def hand_over(self) -> None:
+        """Have the system begin to write to the disk, and let go of the memory of what is there.
+
+        Waits for nothing. Outputs that are written so leave the inputs in the page cache, and take
+        none of it that a container or virtual machine would have to fetch first: there, fresh pages
+        cost ten times what is copied into them.
+        """
+        for descriptor in list(self._open.values()):  # another thread may close them
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def sync(self) -> None:
         """Bring to the disk what was written so far."""
         for descriptor in list(self._open.values()):  # another thread may close them
