@@ -106,7 +106,7 @@ def test_a_second_call_finds_the_merge_there(models, run):
 
 def test_thresholds_are_kept_for_the_next_merge(models, run, monkeypatch):
     run("merge", FOUR["ties"], models / "first")
-    monkeypatch.setattr(stream_statistics, "_thresholds", None)  # calling it would fail
+    monkeypatch.setattr(stream_statistics, "thresholds", None)  # calling it would fail
     run("merge", {**FOUR["ties"], "lambda": 0.1}, models / "second")
     assert len(list((models / "kept").iterdir())) == 2
 

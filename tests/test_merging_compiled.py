@@ -92,18 +92,16 @@ def test_histograms(random):
     for histogram in (by_torch, by_loop):
         histogram.add(values)
     assert torch.equal(by_torch.counts, by_loop.counts)
-    for density in (0.1, 0.4):
-        place = by_torch.find(density)
-        halves = [LowerHalves([place[0], 0], compiled) for compiled in (False, True)]
+    largest = values.abs().sort(descending=True)[0]
+    for rank in (1, SIZE // 10, SIZE // 3, SIZE):
+        bins = {by_torch.find(rank), 0, (1 << 15) - 1}
+        halves = [LowerHalves(bins, compiled) for compiled in (False, True)]
         for histogram in halves:
-            histogram.add(values)
-        assert halves[0].counts.keys() == halves[1].counts.keys()
-        for b, counts in halves[0].counts.items():
-            assert torch.equal(counts, halves[1].counts[b])
-        assert (
-            halves[1].value(*place)
-            == values.abs().sort(descending=True)[0][int(np.ceil(density * SIZE)) - 1]
-        )
+            for piece in values.split(1001):
+                histogram.add(piece)
+        assert torch.equal(halves[0].counts, halves[1].counts)
+        assert torch.equal(halves[0].above, halves[1].above)
+        assert halves[1].value(rank) == largest[rank - 1]
 
 
 def test_more_undecided_numbers_than_a_piece_has():

@@ -10,9 +10,10 @@ by compiled loops, for tensors of the CPU.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
-from mergescale.merging.threshold import kept_count
+from mergescale.merging.threshold import certain, kept_count
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,73 +51,92 @@ class UpperHalves:
         """Add the counts of another thread."""
         self.counts += other.counts
 
-    def find(self, density: float, rounding: str = "up") -> tuple[int, int] | float:
-        """The bin of the kept_count-th largest entry, and which entry of the bin it is (from 1).
+    def find(self, rank: int) -> int:
+        """The bin of the rank-th largest entry (from 1)."""
+        return _of_rank(self.counts, rank)
 
-        The threshold itself where no second look is needed: 0.0 keeps everything, infinity nothing.
+    def near(self, rank: int) -> list[int]:
+        """The bins in which an entry of about this rank may lie, largest first.
+
+        For entries that are a sample of others: it may be off by chance (by the square root of the
+        rank, three times over), and since blocks differ (a percent).
         """
-        elements = int(self.counts.sum())
-        keep = kept_count(elements, density, rounding)
-        if keep in (0, elements):
-            return 0.0 if keep == elements else float("inf")
-        from_top = self.counts.flip(0).cumsum(0)
-        place = int((from_top >= keep).nonzero()[0])
-        above = int(from_top[place - 1]) if place else 0
-        return _HIGH_BINS - 1 - place, keep - above
+        off = ceil(3 * sqrt(rank) + 0.01 * rank)
+        largest = self.find(max(1, rank - off))
+        smallest = self.find(min(rank + off, int(self.counts.sum())))
+        return [b for b in range(largest, smallest - 1, -1) if self.counts[b]]
 
 
 class LowerHalves:
-    """Second level: in some bins of the first, how many entries have each lower half."""
+    """Second level: in some bins of the first, how many entries have each lower half.
+
+    Those above each bin are counted too: so a rank is found in a bin without the first level.
+    """
 
     def __init__(self, bins: Iterable[int], compiled: bool = False) -> None:
         import torch
 
         self.compiled = compiled
-        self.counts = {b: torch.zeros(_LOW_BINS, dtype=torch.int64) for b in sorted(set(bins))}
+        self.bins = sorted(set(bins))
+        self.above = torch.zeros(len(self.bins), dtype=torch.int64)
+        self.counts = torch.zeros((len(self.bins), _LOW_BINS), dtype=torch.int64)
 
     def add(self, values: Tensor) -> None:
-        """Count the entries of a 1-D fp32 tensor that lie in one of the bins."""
+        """Count the entries of a 1-D fp32 tensor."""
         import numpy as np
         import torch
 
         if self.compiled:
             from mergescale.merging.compiled.histogram import count_lower
 
-            for b, counts in self.counts.items():
-                count_lower(values.numpy(), np.uint32(b), counts.numpy())
-            return
+            bins = np.array(self.bins, np.uint32)
+            return count_lower(values.numpy(), bins, self.above.numpy(), self.counts.numpy())
         # Few entries lie in a bin: numpy picks them out several times faster than torch.
         bits = _bits(values).numpy()
         upper = bits >> _LOW_BITS
-        inside = np.logical_or.reduce([upper == b for b in self.counts])
-        upper, lower = upper[inside], bits[inside] & (_LOW_BINS - 1)
-        for b, counts in self.counts.items():
-            found = lower[upper == b]
-            if found.size:
-                counts += torch.from_numpy(found).bincount(minlength=_LOW_BINS)
+        for number, b in enumerate(self.bins):
+            self.above[number] += np.count_nonzero(upper > b)
+            inside = torch.from_numpy(bits[upper == b] & (_LOW_BINS - 1))
+            self.counts[number] += inside.bincount(minlength=_LOW_BINS)
 
     def merge(self, other: LowerHalves) -> None:
         """Add the counts of another thread."""
-        for b, counts in other.counts.items():
-            self.counts[b] += counts
+        self.above += other.above
+        self.counts += other.counts
 
-    def value(self, b: int, rank: int) -> float:
-        """The rank-th largest entry of a bin, as the magnitude that it is."""
-        import torch
+    def value(self, rank: int) -> float | None:
+        """The rank-th largest of all entries, if it lies in one of the bins."""
+        for b, above, counts in zip(self.bins, self.above.tolist(), self.counts, strict=True):
+            if above < rank <= above + int(counts.sum()):
+                return _magnitude(b << _LOW_BITS | _of_rank(counts, rank - above))
+        return None
 
-        from_top = self.counts[b].flip(0).cumsum(0)
-        low = _LOW_BINS - 1 - int((from_top >= rank).nonzero()[0])
-        return torch.tensor(b << _LOW_BITS | low, dtype=torch.int32).view(torch.float32).item()
+
+def _of_rank(counts: Tensor, rank: int) -> int:
+    """The place of the rank-th largest entry (from 1) in a histogram."""
+    from_top = counts.flip(0).cumsum(0)
+    return len(counts) - 1 - int((from_top >= rank).nonzero()[0])
+
+
+def _magnitude(bits: int) -> float:
+    """The fp32 number of these bits."""
+    import torch
+
+    return torch.tensor(bits, dtype=torch.int32).view(torch.float32).item()
 
 
 def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:
     """The exact threshold of `pieces` together at each share (density, rounding); in memory."""
-    first = UpperHalves()
-    for piece in pieces:
-        first.add(piece.reshape(-1))
-    places = [first.find(density, rounding) for density, rounding in shares]
-    second = LowerHalves(place[0] for place in places if isinstance(place, tuple))
-    if second.counts:
+    elements = sum(piece.numel() for piece in pieces)
+    ranks = [kept_count(elements, density, rounding) for density, rounding in shares]
+    found = {rank: certain(elements, rank) for rank in ranks}
+    wanted = [rank for rank, value in found.items() if value is None]
+    if wanted:
+        first = UpperHalves()
+        for piece in pieces:
+            first.add(piece.reshape(-1))
+        second = LowerHalves(first.find(rank) for rank in wanted)
         for piece in pieces:
             second.add(piece.reshape(-1))
-    return [second.value(*place) if isinstance(place, tuple) else place for place in places]
+        found |= {rank: second.value(rank) for rank in wanted}
+    return [found[rank] for rank in ranks]

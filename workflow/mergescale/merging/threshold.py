@@ -26,6 +26,13 @@ def kept_count(elements: int, density: float, rounding: str = "up") -> int:
     return down if rounding == "down" else max(down, min(1, elements))
 
 
+def certain(elements: int, keep: int) -> float | None:
+    """The threshold that keeps all entries, 0.0, or none, infinity; None in between."""
+    if keep == elements:
+        return 0.0
+    return float("inf") if keep == 0 else None
+
+
 def trim(delta: Tensor, threshold: float) -> Tensor:
     """`delta` with every entry of a magnitude below the threshold set to 0; ties are kept."""
     import numpy as np

@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from mergescale.merging.compiled.compiler import bits_of, booleans_at, compiled, floats_at
+from mergescale.merging.compiled.compiler import (
+    aligned_floats,
+    bits_of,
+    booleans_at,
+    compiled,
+    floats_at,
+)
 
 # Entries: those of all experts in a block, its signs, sums and counts stay in the fastest caches.
-_BLOCK = 1024
+_BLOCK = 512
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -23,10 +29,8 @@ def elect(deltas, smallest, masks, shares, weights, mean, least, elected):
     it counts for in the mean. least: counts below are taken for this, or if it is 0 those next to
     zero for 1.
     """
-    entries = np.empty((len(deltas), _BLOCK), np.float32)
-    sign = np.empty(_BLOCK, np.float32)
-    total = np.empty(_BLOCK, np.float32)
-    count = np.empty(_BLOCK, np.float32)
+    entries = aligned_floats(len(deltas) * _BLOCK).reshape((len(deltas), _BLOCK))
+    sign, total, count = aligned_floats(_BLOCK), aligned_floats(_BLOCK), aligned_floats(_BLOCK)
     for start in range(0, len(elected), _BLOCK):
         stop = min(start + _BLOCK, len(elected))
         size = stop - start

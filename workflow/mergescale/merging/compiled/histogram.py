@@ -1,13 +1,22 @@
-"""Counts of the halves of an fp32 number's bits: `UpperHalves.add` and `LowerHalves.add`."""
+"""Counts of the bits of fp32 magnitudes: the `add` of the histograms."""
 
 import numpy as np
+from numba import njit
 
-from mergescale.merging.compiled.compiler import bits_of, compiled
+from mergescale.merging.compiled.compiler import (
+    LANES,
+    bits_of,
+    compiled,
+    count_of_ones,
+    lowest_one,
+    within,
+)
 
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _HALF = np.uint32(16)
-_LOW = np.uint32(0xFFFF)
-_RUN = 16  # entries that are looked at together: most runs hold no entry of the bin
+_WIDTH = np.uint32(1 << 16)  # of a bin
+_BLOCK = 4096  # entries that stay in the fastest cache while several bins are counted
+_ONE, _ABOVE_ALL = np.uint32(1), np.uint32(1 << 31)
 
 
 @compiled("void(float32[::1], int64[::1])")
@@ -17,22 +26,32 @@ def count_upper(values, counts):
         counts[(bits_of(values[i]) & _MAGNITUDE) >> _HALF] += 1
 
 
-@compiled("void(float32[::1], uint32, int64[::1])")
-def count_lower(values, upper, counts):
-    """Add to counts[h] how many magnitudes with this upper half have the lower half h."""
-    whole = len(values) // _RUN * _RUN
-    for start in range(0, whole, _RUN):
-        run = values[start : start + _RUN]
-        found = np.uint32(0)
-        for i in range(_RUN):
-            here = (bits_of(run[i]) & _MAGNITUDE) >> _HALF == upper
-            found |= np.uint32(1) if here else np.uint32(0)
-        if found:
-            for i in range(_RUN):
-                bits = bits_of(run[i]) & _MAGNITUDE
-                if bits >> _HALF == upper:
-                    counts[bits & _LOW] += 1
+@njit
+def _count_bin(values, low, counts):
+    high = low + _WIDTH
+    larger = np.int64(0)
+    whole = len(values) // LANES * LANES
+    for start in range(0, whole, LANES):
+        address = values.ctypes.data + 4 * start
+        larger += count_of_ones(within(address, high, _ABOVE_ALL - high))
+        inside = within(address, low, _WIDTH)
+        while inside:
+            counts[(bits_of(values[start + lowest_one(inside)]) & _MAGNITUDE) - low] += 1
+            inside &= inside - _ONE
     for i in range(whole, len(values)):
         bits = bits_of(values[i]) & _MAGNITUDE
-        if bits >> _HALF == upper:
-            counts[bits & _LOW] += 1
+        if bits >= high:
+            larger += 1
+        elif bits >= low:
+            counts[bits - low] += 1
+    return larger
+
+
+@compiled("void(float32[::1], uint32[::1], int64[::1], int64[:,::1])")
+def count_lower(values, bins, above, counts):
+    """For each bin: add to counts[b, h] how many magnitudes with the upper half bins[b] have the
+    lower half h, and to above[b] how many have a larger upper half."""
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        for b in range(len(bins)):
+            above[b] += _count_bin(block, bins[b] << _HALF, counts[b])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mergescale.merging.compiled.compiler import compiled, upper_half_of_product
+from mergescale.merging.compiled.compiler import compiled, halves_of_product
 
 # Philox-4x64, ten rounds (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3",
 # table 2): multipliers, and what is added to the key after each round.
@@ -20,8 +20,8 @@ def philox(key0, key1, first, words):
         c1, c2, c3 = np.uint64(0), np.uint64(0), np.uint64(0)
         k0, k1 = key0, key1
         for _ in range(_ROUNDS):
-            high0, low0 = upper_half_of_product(_M0, c0), _M0 * c0
-            high1, low1 = upper_half_of_product(_M1, c2), _M1 * c2
+            high0, low0 = halves_of_product(_M0, c0)
+            high1, low1 = halves_of_product(_M1, c2)
             c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
             k0 += _W0
             k1 += _W1

@@ -8,7 +8,7 @@ methods ask for are found in passes before it, each entry looked at in the same 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -226,6 +226,11 @@ class Engine:
             compiled=self.compiled,
             shared={} if shared is None else shared,
         )
+
+    def bytes_of(self, piece: Piece, experts: Iterable[int]) -> int:
+        """Bytes of a floating-point piece in the base and the experts with these numbers."""
+        sources = (self.base, *(self.experts[number] for number in experts))
+        return len(piece) * sum(source.tensors[piece.tensor].item_bytes for source in sources)
 
     def _bytes(self, piece: Piece, outputs: Sequence[OutputFolder]) -> int:
         """Bytes that a piece is worth in the progress bar: read from inputs, written to outputs."""

@@ -1,0 +1,95 @@
+"""Thresholds over files: exact, whether a sample of the blocks tells where they lie or misleads."""
+
+import numpy as np
+import pytest
+import torch
+from merging_oracle import write_model
+
+from mergescale.merging.histogram import thresholds_of
+from mergescale.merging.streaming import thresholds as streaming_thresholds
+from mergescale.merging.streaming.pieces import BLOCK
+from mergescale.merging.streaming.source import Source
+from mergescale.merging.streaming.stream import Engine
+from mergescale.merging.streaming.thresholds import thresholds
+
+BLOCKS = 8  # of which every second one, from the second on, is the sample
+SHARES = {(0.2, "up"), (0.3, "down")}
+
+
+def misleading(random):
+    """Larger where the sample looks, by far."""
+    values = random.normal(size=(BLOCKS, BLOCK))
+    values[1::2] *= 100
+    return values
+
+
+KINDS = {
+    "normal": lambda random: random.normal(size=(BLOCKS, BLOCK)),
+    "few magnitudes": lambda random: random.integers(-3, 4, (BLOCKS, BLOCK)) / 8,
+    "mostly zeros": lambda random: (
+        random.normal(size=(BLOCKS, BLOCK)) * (random.random((BLOCKS, BLOCK)) > 0.95)
+    ),
+    "no zeros in the sample": lambda random: np.repeat([[1e-30], [1.0]] * (BLOCKS // 2), BLOCK, 1),
+    "misleading": misleading,
+}
+
+
+@pytest.fixture(params=[False, True], ids=["torch", "loops"])
+def engine(request, tmp_path, monkeypatch):
+    """An engine for an expert with these entries over a base of zeros, and the looks it took."""
+    monkeypatch.setattr(streaming_thresholds, "SAMPLED", 2)
+    monkeypatch.setattr(streaming_thresholds, "_LEAST_SAMPLE", 1)
+
+    def make(values):
+        values = np.append(values, values[0, :100])  # and a piece that is no whole block
+        weights = {"w": torch.from_numpy(values.astype(np.float32))}
+        folders = [
+            write_model(tmp_path / "base", {"w": torch.zeros_like(weights["w"])}),
+            write_model(tmp_path / "expert", weights),
+        ]
+        base, expert = (Source.open(folder) for folder in folders)
+        return Engine(
+            base, {"expert": expert}, threads=2, memory=None, compiled=request.param
+        ), weights["w"]
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_thresholds_are_those_of_a_complete_look(engine, kind):
+    merges, values = engine(KINDS[kind](np.random.default_rng(0)))
+    read = []
+    found = thresholds(merges, {"expert": SHARES}, ["w"], read.append)
+    ordered = sorted(SHARES)
+    assert [found["expert", share] for share in ordered] == thresholds_of([values], ordered)
+    looks = sum(read) / (len(values) * 8)
+    # The sample and one look; two more where it misled.
+    assert looks == pytest.approx(3.5 if "mis" in kind else 1.5, rel=1e-3)
+
+
+def test_what_needs_no_look_takes_none(engine):
+    merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
+    read = []
+    found = thresholds(merges, {"expert": {(1.0, "up"), (0.0, "up")}}, ["w"], read.append)
+    assert found == {("expert", (1.0, "up")): 0.0, ("expert", (0.0, "up")): float("inf")}
+    assert not read
+
+
+def test_only_what_a_sample_misled_is_looked_at_again(engine):
+    values = KINDS["misleading"](np.random.default_rng(0))
+    values[:, : BLOCK // 10] = 1e6  # a tenth of the entries, in each block
+    merges, whole = engine(values)
+    read = []
+    shares = [(0.05, "up"), (0.5, "up")]
+    found = thresholds(merges, {"expert": set(shares)}, ["w"], read.append)
+    assert [found["expert", share] for share in shares] == thresholds_of([whole], shares)
+    assert found["expert", shares[0]] == 1e6
+    assert sum(read) / (len(whole) * 8) == pytest.approx(3.5, rel=1e-3)
+
+
+def test_a_small_model_is_looked_at_twice(engine, monkeypatch):
+    monkeypatch.setattr(streaming_thresholds, "_LEAST_SAMPLE", 32)
+    merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
+    read = []
+    thresholds(merges, {"expert": SHARES}, ["w"], read.append)
+    assert sum(read) == 2 * len(values) * 8

@@ -1,0 +1,50 @@
+"""Thresholds in files: a later merge of the same models need not look for them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+from mergescale.merging.statistics import Threshold
+from mergescale.merging.streaming.source import Source
+
+_FORMAT = 1
+
+
+def read_kept(
+    kept: Path | None, base: Source, expert: Source, wish: Threshold, names: Sequence[str]
+) -> dict[str, float] | None:
+    """{name: threshold} of an expert; None where the folder `kept` does not hold it whole."""
+    if kept is None:
+        return None
+    try:
+        found = json.loads(_file(kept, base, expert, wish).read_text())
+        return {name: float.fromhex(found[name]) for name in names}
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None  # damaged: computed again
+
+
+def keep(
+    kept: Path | None, base: Source, expert: Source, wish: Threshold, values: Mapping[str, float]
+) -> None:
+    """Write {name: threshold}; where that is not possible it is left, and computed again."""
+    if kept is None:
+        return
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        file = _file(kept, base, expert, wish)
+        partial = file.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps({name: value.hex() for name, value in values.items()}))
+        os.replace(partial, file)
+    except OSError:
+        pass
+
+
+def _file(kept: Path, base: Source, expert: Source, wish: Threshold) -> Path:
+    """By what decides a threshold; models are known by their files' names, sizes and times."""
+    key = json.dumps([_FORMAT, base.fingerprint(), expert.fingerprint(), *astuple(wish)])
+    return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
