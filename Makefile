@@ -42,7 +42,7 @@ name = $(shell sed -nE 's/^study: *([A-Za-z0-9_.-]+).*/\1/p' $(or $(CONFIG),conf
 help:  ## this list
 	@sed -n 's/^#   //p' Makefile
 	@echo
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / { printf "  make %-13s%s\n", $$1, $$2 }' Makefile
 
 figures: $(runtime)  ## every figure and table of the study
 	$(snakemake) $(ARGS) $(study)

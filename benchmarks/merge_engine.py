@@ -9,7 +9,7 @@ one after the other, so that their ratios hold on a noisy machine; each is a pro
 its wall time and peak memory include its start. Before each, what the last one wrote is brought to
 the disk. mergekit ends without waiting for that, so the others do too; --sync lets these wait.
 Peaks are resident memory (`ru_maxrss`, with the page cache that a process has mapped), and for this
-engine anonymous memory too.
+engine anonymous memory too (0 where /proc does not tell it).
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ while child.poll() is None:
     time.sleep(0.02)
 import resource
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps({"seconds": time.monotonic() - start, "status": child.returncode,
-                  "resident": used.ru_maxrss * 1024, "anonymous": peak,
+                  "resident": used.ru_maxrss * unit, "anonymous": peak,
                   "cpu": used.ru_utime + used.ru_stime}))
 """
 
@@ -214,12 +215,14 @@ def mergekit(folder: Path, method: str, python: str, experts: int) -> dict[str, 
 
 
 def main() -> None:
+    from mergescale.cores import usable_cores
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mergekit", metavar="PYTHON")
     parser.add_argument("--methods", nargs="+", choices=OURS, default=list(OURS))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--experts", type=int, default=EXPERTS)
     parser.add_argument("--sync", action="store_true", help="wait until the disk holds the output")
     chosen = parser.parse_args()

@@ -3,14 +3,14 @@
     python benchmarks/merge_memory.py FOLDER [--method ties] [--enforce 1GB]
 
 FOLDER gets a 267M-parameter Llama and one of 8 times its size, each with 8 experts (bf16, 43 GB).
-Peaks are anonymous memory, polled. --enforce makes the operating system refuse what goes beyond
-(RLIMIT_DATA, which counts all private writable memory), for the larger model with 8 experts.
+Peaks are anonymous memory, polled, which only Linux tells. --enforce makes the operating system
+refuse what goes beyond (RLIMIT_DATA, which counts all private writable memory), for the larger
+model with 8 experts.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 from pathlib import Path
 
@@ -20,11 +20,13 @@ EIGHTFOLD = {"hidden": 2048, "layers": 39, "vocabulary": 32_000, "intermediate":
 
 
 def main() -> None:
+    from mergescale.cores import usable_cores
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--method", choices=OURS, default="ties")
     parser.add_argument("--enforce", metavar="SIZE", default="1GB")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     chosen = parser.parse_args()
     from mergescale.merging.streaming.memory import parse_bytes
 

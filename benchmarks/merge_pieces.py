@@ -65,10 +65,12 @@ print(f"{time.monotonic() - wall:6.2f} s   cpu {time.process_time() - cpu:6.2f} 
 
 
 def main() -> None:
+    from mergescale.cores import usable_cores
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--repeats", type=int, default=2)
     chosen = parser.parse_args()
     build(chosen.folder, SHAPE, EXPERTS)

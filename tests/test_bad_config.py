@@ -24,6 +24,14 @@ BAD = {
         ["training.expert.sizes.40k.rate is not a key"],
     ),
     "key that is not text": ("models: {sizes: {350: null}}", ["350", "models.sizes", "quotes"]),
+    "sizes that differ in capitals": (
+        "models: {sizes: {40K: {hidden_size: 8, layers: 1, heads: 1, intermediate_size: 8}}}",
+        ["models.sizes has 40k and 40K", "more than capital letters"],
+    ),
+    "categories that differ in capitals": (
+        "tasks: {held_in: {Sentiment: [another]}}",
+        ["tasks.held_in has sentiment and Sentiment"],
+    ),
     "count above the categories": ("draws: {counts: [2, 9]}", ["draws.counts holds 9", "1 and 8"]),
     "count after removing categories": (
         "tasks: {held_in: {imdb: [imdb2], sentiment: null, summarization: null}}",

@@ -245,7 +245,7 @@ def test_an_error_while_writing_leaves_nothing(folders, tmp_path, monkeypatch):
 
     for place, call in ((checkpoint.shutil, "copyfile"), (os, "pwrite"), (os, "posix_fallocate")):
         with monkeypatch.context() as patch:
-            patch.setattr(place, call, full_disk)
+            patch.setattr(place, call, full_disk, raising=False)
             with pytest.raises(OSError, match="No space left"):
                 merge_into(tmp_path / "m", folders["base"], experts_of(folders))
         assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,12 @@ IN_PLACE_SECONDS, SPARSE_SECONDS = 0.5, 30.0
 TAIL_BYTES = 500
 # Told by the status line instead, or of no use to a reader.
 REPLACED_EVENTS = ("job_info", "job_started", "job_finished", "progress", "shellcmd")
-REPLACED_MESSAGES = ("Select jobs to execute...", "Assuming unrestricted shared filesystem usage.")
+REPLACED_MESSAGES = (
+    "Select jobs to execute...",
+    "Assuming unrestricted shared filesystem usage.",
+    # Said without a reason after every job on macOS: psutil counts no bytes read and written there.
+    "Benchmark: unable to collect cpu and memory benchmark statistics: ",
+)
 
 
 @dataclass(frozen=True)

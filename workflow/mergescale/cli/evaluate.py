@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mergescale.cli.arguments import positive
 from mergescale.cli.real_rows import add_real_rows, real_settings
 from mergescale.cli.scoring import add_tasks, open_bench
+from mergescale.cores import usable_cores
 
 if TYPE_CHECKING:
     from mergescale.evaluation.kept import Predictions
@@ -63,7 +64,7 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         metavar="FOLDER",
         help="keep finished evaluations here, by the content of weights and rows, and use them",
     )
-    evaluate.set_defaults(run=_evaluate, threads=len(os.sched_getaffinity(0)))
+    evaluate.set_defaults(run=_evaluate, threads=usable_cores())
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ def without_removed_sizes(config: dict) -> dict:
 def check(config: dict) -> None:
     """Raise ConfigError on the first fault of a configuration that agrees with the schema."""
     check_datasets(config)
+    check_letter_case(config)
     check_folders(config)
     check_sizes(config)
     check_training(config)
@@ -76,6 +77,21 @@ def check_datasets(config: dict) -> None:
                         f"{place} lists the {what} {name}, which {first} has already; each {what} "
                         "must be given once"
                     )
+
+
+def check_letter_case(config: dict) -> None:
+    """Names that become folders differ in more than capitals: macOS does not tell these apart."""
+    for key, names in (
+        ("models.sizes", study.sizes(config)),
+        ("tasks.held_in", study.categories(config)),
+    ):
+        first: dict[str, str] = {}
+        for name in names:
+            if (other := first.setdefault(name.casefold(), name)) != name:
+                raise ConfigError(
+                    f"{key} has {other} and {name}, which are one folder on macOS; names must "
+                    "differ in more than capital letters"
+                )
 
 
 def check_folders(config: dict) -> None:

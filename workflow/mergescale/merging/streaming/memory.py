@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import resource
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,12 +42,13 @@ def told_bytes(count: int) -> str:
 
 
 def anonymous_memory() -> int:
-    """Bytes of anonymous memory that this process holds now (its peak where that is not known)."""
+    """Bytes of anonymous memory that this process holds now; of all, at its peak, without /proc."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024
     except (OSError, TypeError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def working_memory(limit: int, experts: int, threads: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mergescale.cores import usable_cores
 from mergescale.merging.compiled.loading import load, pays
 from mergescale.merging.streaming.check import check_tokenizers
 from mergescale.merging.streaming.journal import Journal
@@ -85,7 +86,7 @@ def merge_models(
         if compiled:
             load()  # before memory is looked at, of which it takes some
         if threads is None:
-            cores = len(os.sched_getaffinity(0))
+            cores = usable_cores()
             threads = most_threads(memory_limit, len(sources), cores) if memory_limit else cores
         memory = (
             None if memory_limit is None else working_memory(memory_limit, len(sources), threads)

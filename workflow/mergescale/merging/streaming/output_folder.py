@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions
-from mergescale.merging.checkpoint import sync as bring_to_disk
+from mergescale.merging.streaming.disk import reserve, sync_data
+from mergescale.merging.streaming.disk import sync as bring_to_disk
 from mergescale.merging.streaming.pieces import Piece
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
 from mergescale.merging.streaming.source import Source
@@ -98,7 +99,7 @@ class OutputFolder:
     def start(self, anew: bool) -> None:
         """Make its files at full length, or (not `anew`) open those that are there; after `lock`.
 
-        Raises OSError where the disk is too small: that shows here, not at the end.
+        Raises OSError where the disk is too small: that shows here, not at the end (but on macOS).
         """
         if anew:
             for path in self.partial.iterdir():
@@ -111,7 +112,7 @@ class OutputFolder:
             self._open[file] = descriptor
             if anew:
                 with _naming(self.folder / file, size):
-                    os.posix_fallocate(descriptor, 0, size)
+                    reserve(descriptor, size)
                     os.pwrite(descriptor, head, 0)
 
     def write(self, piece: Piece, values: memoryview, mask: str | None = None) -> None:
@@ -140,7 +141,7 @@ class OutputFolder:
     def sync(self) -> None:
         """Bring to the disk what was written so far."""
         for descriptor in list(self._open.values()):  # another thread may close them
-            os.fdatasync(descriptor)
+            sync_data(descriptor)
 
     def finish(self, record: Mapping, card: str, sync: bool = True) -> None:
         """Add index, configuration, tokenizer, merge.json and model card; then take the name.

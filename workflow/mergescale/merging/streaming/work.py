@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from mergescale.cores import usable_cores
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import Threshold
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
@@ -116,7 +116,7 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
             if weight != 1:
                 lines.append(f"  {expert}: weight {weight:g}")
     if threads is None:
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         threads = most_threads(memory_limit, len(recipe.experts), cores)
     memory = working_memory(memory_limit, len(recipe.experts), threads)
     elements = piece_elements(len(recipe.experts), threads, memory)
