@@ -22,6 +22,7 @@ from mergescale.merging.streaming import merge_folders
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.streaming.stream import Engine, check_tau
 from mergescale.merging.streaming.written import written
+from mergescale.merging.weighted_sum import sum_by_a_loop, weighted_sum
 
 # No multiple of any block, and more than one of the largest.
 SIZE = 5000 + 7
@@ -65,6 +66,18 @@ def test_elections(random, left, experts, weights, aggregate):
     expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
     assert same(elected_by_a_loop(entries, aggregate), expected)
     assert bool(expected.any()) == (left != "none")
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0,) * 3, (0.3, -2.0, 1.0, 0.0)])
+def test_weighted_sums(random, weights):
+    deltas = [numbers(random) for _ in weights]
+    assert same(sum_by_a_loop(deltas, weights), weighted_sum(deltas, weights))
+
+
+@pytest.mark.parametrize("other", [torch.zeros(4), torch.zeros(3).double(), torch.zeros(6)[::2]])
+def test_what_a_sum_would_read_beyond_is_refused(other):
+    with pytest.raises(ValueError, match="of one length"):
+        sum_by_a_loop([torch.zeros(3), other], (1.0, 1.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mergescale.merging.election import MEAN, elected, elected_by_a_loop
 from mergescale.merging.entries import Entries
 from mergescale.merging.random_mask import RandomNumbers
+from mergescale.merging.weighted_sum import sum_by_a_loop, times, weighted_sum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,8 @@ class Chunk:
         """The sum of `weighted()`; not to be changed, since methods share it."""
         key = tuple(zip(self.experts, self.weights, strict=True))
         if key not in self.shared:
-            self.shared[key] = sum(self.weighted())
+            add_up = sum_by_a_loop if self.compiled else weighted_sum
+            self.shared[key] = add_up(self.deltas, self.weights)
         return self.shared[key]
 
     def elected(self, entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
@@ -81,8 +83,3 @@ class Chunk:
                 self.seed, expert, self.tensor, self.start, stop, self.compiled
             )
         return self.shared[key].kept(drop)
-
-
-def times(delta: Tensor, weight: float) -> Tensor:
-    """`delta * weight`, without the work where the weight is 1."""
-    return delta if weight == 1 else delta * weight

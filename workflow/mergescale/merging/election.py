@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mergescale.merging.weighted_sum import addresses_of
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -66,10 +68,8 @@ def elected_by_a_loop(entries: Sequence[Entries], aggregate: str = MEAN) -> Tens
     from mergescale.merging.compiled.election import elect
 
     size = entries[0].delta.numel()
+    deltas = addresses_of([entry.delta for entry in entries], size)
     for entry in entries:
-        fits = entry.delta.dtype == torch.float32 and entry.delta.is_contiguous()
-        if not fits or entry.delta.shape != (size,):
-            raise ValueError("signs are elected among fp32 vectors of one length")
         kept = entry.kept
         if kept is not None and (kept.dtype != bool or kept.shape != (size,)):
             raise ValueError("what is kept of a task vector is told by as many booleans")
@@ -77,7 +77,7 @@ def elected_by_a_loop(entries: Sequence[Entries], aggregate: str = MEAN) -> Tens
     weights = [entry.weight for entry in entries]
     made = torch.empty_like(entries[0].delta)
     elect(
-        np.array([entry.delta.data_ptr() for entry in entries], np.int64),
+        deltas,
         np.array([entry.smallest for entry in entries], np.float32).view(np.uint32),
         np.array(masks, np.int64),
         np.array([entry.share for entry in entries], np.float32),

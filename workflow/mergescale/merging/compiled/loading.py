@@ -20,4 +20,5 @@ def load() -> None:
         histogram,
         output,
         random_mask,
+        weighted_sum,
     )

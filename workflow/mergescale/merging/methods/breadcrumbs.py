@@ -20,8 +20,8 @@ def prepare(density, outliers, trim_scope, rounding):
 
 def reduce(chunk, **_):
     """tau = sum_i w_i m_i * tau_i, m_i = 1 between both thresholds"""
-    from mergescale.merging.chunk import times
     from mergescale.merging.threshold import trim
+    from mergescale.merging.weighted_sum import times
 
     total = 0
     for delta, weight, smallest, outlier in zip(

@@ -15,6 +15,7 @@ from mergescale.merging.streaming.output_folder import OutputFolder
 
 _SECONDS_BETWEEN_MARKS = 1.0
 _SECONDS_BETWEEN_HANDOVERS = 0.01
+_LARGE = 100_000_000  # bytes of outputs; smaller ones may stay in the page cache
 
 
 @dataclass
@@ -74,14 +75,19 @@ class Journal:
 
     @contextmanager
     def marking(self, outputs: Sequence[OutputFolder]) -> Iterator[None]:
-        """Within this, marks are made of what is `reached`, every second or so."""
+        """Within this, marks are made of what is `reached`, every second or so.
+
+        Large outputs go on their way to the disk all the time.
+        """
         ended = threading.Event()
+        large = sum(output.bytes for output in outputs) >= _LARGE
+        interval = _SECONDS_BETWEEN_HANDOVERS if large else _SECONDS_BETWEEN_MARKS
 
         def mark() -> None:
+            due = time.monotonic() + _SECONDS_BETWEEN_MARKS
             try:
-                due = time.monotonic() + _SECONDS_BETWEEN_MARKS
-                while not ended.wait(_SECONDS_BETWEEN_HANDOVERS):
-                    for output in outputs:
+                while not ended.wait(interval):
+                    for output in outputs if large else ():
                         output.hand_over()
                     if time.monotonic() >= due:
                         self._mark(outputs, ended)

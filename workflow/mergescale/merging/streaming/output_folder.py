@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions
-from mergescale.merging.streaming.disk import reserve, sync_data
+from mergescale.merging.streaming.disk import hand_over, reserve, sync_data
 from mergescale.merging.streaming.disk import sync as bring_to_disk
 from mergescale.merging.streaming.pieces import Piece
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
@@ -129,14 +129,9 @@ class OutputFolder:
         return self._places[tensor][2]
 
     def hand_over(self) -> None:
-        """Have the system begin to write to the disk, and let go of the memory of what is there.
-
-        Waits for nothing. Outputs that are written so leave the inputs in the page cache, and take
-        none of it that a container or virtual machine would have to fetch first: there, fresh pages
-        cost ten times what is copied into them.
-        """
+        """Have the system bring to the disk what was written so far, without waiting for it."""
         for descriptor in list(self._open.values()):  # another thread may close them
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            hand_over(descriptor)
 
     def sync(self) -> None:
         """Bring to the disk what was written so far."""
