@@ -15,9 +15,9 @@ from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import all_methods, get_method
 from mergescale.merging.streaming import pieces as streaming_pieces
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.streaming.pieces import BLOCK, element_bytes, piece_elements
-from mergescale.merging.streaming.stream import Merge
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}

@@ -16,8 +16,8 @@ from mergescale.merging.apply import apply_
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.stream import Merge
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +257,7 @@ from pathlib import Path
 from mergescale.merging.streaming import output_folder
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming.stream import Merge
+from mergescale.merging.streaming.merge import Merge
 output_folder.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 out, base, expert = map(Path, sys.argv[1:])
 merge_models(base, {"qa": expert}, [Merge(out, get_method("averaging"), ("qa",), 1.0)])

@@ -14,7 +14,7 @@ from mergescale.merging import random_mask
 from mergescale.merging.compiled import loading
 from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
 from mergescale.merging.compiled.random_mask import keep
-from mergescale.merging.election import MEAN, SUM, elected, elected_by_a_loop
+from mergescale.merging.election import MEAN, SUM, Election, elected, elections_held
 from mergescale.merging.entries import Entries
 from mergescale.merging.histogram import LowerHalves, UpperHalves
 from mergescale.merging.random_mask import RandomNumbers
@@ -64,8 +64,24 @@ def test_elections(random, left, experts, weights, aggregate):
             more |= {"smallest": 0.125} if left == "both" else {}
         entries.append(Entries(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
     expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
-    assert same(elected_by_a_loop(entries, aggregate), expected)
+    made = elections_held([Election(entries, aggregate)], compiled=True)
+    assert same(made[0], expected)
     assert bool(expected.any()) == (left != "none")
+
+
+def test_elections_of_one_piece(random):
+    """Several at once, of other experts each, and what is no election left where it is."""
+    deltas = [numbers(random).clamp(-1e38, 1e38) for _ in range(4)]
+    kept = (torch.rand(SIZE, generator=random) < 0.3).numpy()
+    made = [
+        Election([Entries(delta, smallest=0.2) for delta in deltas]),
+        deltas[0],
+        Election([Entries(delta, kept=kept, share=0.3) for delta in deltas[1:]], SUM),
+        Election([Entries(deltas[3], weight=-1.0), Entries(deltas[2], weight=1.0)]),
+    ]
+    one_by_one, at_once = (elections_held(made, compiled) for compiled in (False, True))
+    assert at_once[1] is deltas[0]
+    assert all(same(one, other) for one, other in zip(one_by_one, at_once, strict=True))
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (1.0,) * 3, (0.3, -2.0, 1.0, 0.0)])
@@ -179,7 +195,7 @@ def test_what_a_method_must_return(tau, words):
 def test_what_a_loop_would_read_beyond_is_refused(changed):
     entries = [Entries(torch.zeros(3)), Entries(**{"delta": torch.zeros(3)} | changed)]
     with pytest.raises(ValueError, match="of one length|as many booleans"):
-        elected_by_a_loop(entries)
+        elections_held([Election(entries)], compiled=True)
 
 
 def test_loops_that_nothing_can_keep():

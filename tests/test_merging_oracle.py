@@ -14,8 +14,8 @@ from merging_oracle import (
 
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.methods.registry import all_methods, get_method
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.stream import Merge
 from mergescale.merging.task_vector import task_vector
 
 DENSITIES = (0.1, 0.2, 0.5, 1.0)

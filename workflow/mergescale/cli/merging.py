@@ -14,8 +14,8 @@ from mergescale import timing
 from mergescale.cli.arguments import positive, prepare_torch
 
 if TYPE_CHECKING:
+    from mergescale.merging.streaming.merge import Merge
     from mergescale.merging.streaming.merge_folders import Done
-    from mergescale.merging.streaming.stream import Merge
 
 _EXAMPLE = """\
 a recipe (docs/merging.md has all keys):

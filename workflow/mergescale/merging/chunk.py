@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.election import MEAN, elected, elected_by_a_loop
-from mergescale.merging.entries import Entries
 from mergescale.merging.random_mask import RandomNumbers
 from mergescale.merging.weighted_sum import sum_by_a_loop, times, weighted_sum
 
@@ -65,13 +63,6 @@ class Chunk:
             add_up = sum_by_a_loop if self.compiled else weighted_sum
             self.shared[key] = add_up(self.deltas, self.weights)
         return self.shared[key]
-
-    def elected(self, entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
-        """The disjoint mean (or sum) of the experts' entries; their weights count in the mean."""
-        if self.compiled:
-            return elected_by_a_loop(entries, aggregate)
-        weights = [entry.weight for entry in entries]
-        return elected([entry.tensor() for entry in entries], weights, aggregate)
 
     def kept_at_random(self, number: int, drop: float) -> np.ndarray:
         """DARE's mask of the number-th expert: bool, True with probability 1 - drop."""

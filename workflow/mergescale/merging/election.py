@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.weighted_sum import addresses_of
 
@@ -14,6 +15,23 @@ if TYPE_CHECKING:
 
 MEAN, SUM = "mean", "sum"
 _CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
+
+
+@dataclass(frozen=True)
+class Election:
+    """What a method returns that elects signs: the engine holds all elections of a piece at once.
+
+    entries: the experts', whose weights count in the mean. aggregate: the mean or the sum of those
+    that agree.
+    """
+
+    entries: Sequence[Entries]
+    aggregate: str = MEAN
+
+    def tensor(self) -> Tensor:
+        """The elected task vector, fp32, 1-D."""
+        weights = [entry.weight for entry in self.entries]
+        return elected([entry.tensor() for entry in self.entries], weights, self.aggregate)
 
 
 def elected(
@@ -56,34 +74,47 @@ def elected(
     return total
 
 
-def elected_by_a_loop(entries: Sequence[Entries], aggregate: str = MEAN) -> Tensor:
-    """`elected` of `Entries`, whose weights count, by a compiled loop: the same bits.
+def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
+    """What each `Election.tensor` returns, by one compiled loop for all: the same bits.
 
-    Task vectors are contiguous fp32 tensors of the CPU. Raises ValueError unless they, and masks,
-    are that and of one length: the loop looks at addresses only.
+    Task vectors are contiguous fp32 vectors of the CPU, read once however many elections they are
+    in. Raises ValueError unless they, and masks, are of one length: the loop looks at addresses
+    only.
     """
     import numpy as np
     import torch
 
     from mergescale.merging.compiled.election import elect
 
-    size = entries[0].delta.numel()
-    deltas = addresses_of([entry.delta for entry in entries], size)
-    for entry in entries:
+    every = [entry for election in elections for entry in election.entries]
+    size = every[0].delta.numel()
+    deltas = addresses_of([entry.delta for entry in every], size)
+    for entry in every:
         kept = entry.kept
         if kept is not None and (kept.dtype != bool or kept.shape != (size,)):
             raise ValueError("what is kept of a task vector is told by as many booleans")
-    masks = [0 if entry.kept is None else entry.kept.ctypes.data for entry in entries]
-    weights = [entry.weight for entry in entries]
-    made = torch.empty_like(entries[0].delta)
+    least = [min(entry.weight for entry in election.entries) for election in elections]
+    made = [torch.empty_like(every[0].delta) for _ in elections]
     elect(
+        np.cumsum([0, *(len(election.entries) for election in elections)]),
         deltas,
-        np.array([entry.smallest for entry in entries], np.float32).view(np.uint32),
-        np.array(masks, np.int64),
-        np.array([entry.share for entry in entries], np.float32),
-        np.array(weights, np.float32),
-        aggregate == MEAN,
-        np.float32(max(0.0, min(weights))),
-        made.numpy(),
+        np.array([entry.smallest for entry in every], np.float32).view(np.uint32),
+        np.array([0 if e.kept is None else e.kept.ctypes.data for e in every], np.int64),
+        np.array([entry.share for entry in every], np.float32),
+        np.array([entry.weight for entry in every], np.float32),
+        np.array([election.aggregate == MEAN for election in elections]),
+        np.array(least, np.float32).clip(min=0),
+        addresses_of(made, size),
+        size,
     )
     return made
+
+
+def elections_held(made: Sequence[Any], compiled: bool) -> list[Any]:
+    """What methods returned, with the result of each `Election` in its place."""
+    elections = [one for one in made if isinstance(one, Election)]
+    if compiled and elections:
+        results = iter(elected_by_a_loop(elections))
+    else:
+        results = (election.tensor() for election in elections)
+    return [next(results) if isinstance(one, Election) else one for one in made]

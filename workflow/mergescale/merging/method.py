@@ -72,8 +72,9 @@ class Method:
     lambda among them.
 
     reduce: the formula. It gets a `Chunk` (some elements of one tensor, of every expert) and the
-    parameters by name, and returns tau there. It is called on pieces of any size, so it may look at
-    nothing beyond the chunk but the statistics that it asked for.
+    parameters by name, and returns tau there, or the `Election` that gives it. It is called on
+    pieces of any size, so it may look at nothing beyond the chunk but the statistics that it asked
+    for.
     prepare: which statistics `reduce` needs, {name: `Threshold` or `Sum`}; it gets the parameters
     of one expert. Thresholds arrive as `chunk.of_experts(name)`, one for each expert, sums as
     `chunk.of_tensor(name)`.

@@ -9,8 +9,8 @@ from pathlib import Path
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import weights_digest
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.stream import Merge
 
 
 def make_merged_model(

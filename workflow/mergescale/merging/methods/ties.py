@@ -4,6 +4,7 @@ Trim each task vector to its largest magnitudes, elect a sign for every paramete
 mean over the experts that agree with it.
 """
 
+from mergescale.merging.election import Election
 from mergescale.merging.entries import Entries
 from mergescale.merging.method import AGGREGATE, DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method
 from mergescale.merging.statistics import Threshold
@@ -22,7 +23,7 @@ def reduce(chunk, aggregate, **_):
             chunk.deltas, chunk.of_experts("smallest kept"), chunk.weights, strict=True
         )
     ]
-    return chunk.elected(trimmed, aggregate)
+    return Election(trimmed, aggregate)
 
 
 METHOD = Method(

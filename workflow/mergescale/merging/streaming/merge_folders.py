@@ -19,11 +19,12 @@ from mergescale.merging.streaming.memory import (
     most_threads,
     working_memory,
 )
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.model_card import model_card
 from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.record import plan, plan_digest, record_of
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import Engine, Merge
+from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.work import work_of
 
 

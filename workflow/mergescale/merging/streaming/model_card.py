@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mergescale.merging.method import LAMBDA
 
 if TYPE_CHECKING:
-    from mergescale.merging.streaming.stream import Merge
+    from mergescale.merging.streaming.merge import Merge
 
 
 def model_card(merge: Merge, record: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from mergescale.merging.method import LAMBDA, as_given
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming import mergekit_file
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.presets import preset_settings
 from mergescale.merging.streaming.recipe_keys import (
     MERGE_KEYS,
@@ -19,7 +20,6 @@ from mergescale.merging.streaming.recipe_keys import (
     check_merge_name,
     check_text_keys,
 )
-from mergescale.merging.streaming.stream import Merge
 
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZERS = ("same", "ignore")

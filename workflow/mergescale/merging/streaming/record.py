@@ -13,8 +13,9 @@ from mergescale import __version__
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import over_tensors
 from mergescale.merging.streaming.journal import Tally
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.reader import digest_name
-from mergescale.merging.streaming.stream import Engine, Merge
+from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.stream_statistics import Found
 
 

@@ -7,17 +7,15 @@ methods ask for are found in passes before it, each entry looked at in the same 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.chunk import Chunk
-from mergescale.merging.method import Method
+from mergescale.merging.election import elections_held
 from mergescale.merging.statistics import Sum, Threshold
 from mergescale.merging.streaming.journal import Journal, Tally
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.pieces import Piece, in_order, piece_elements, pieces
 from mergescale.merging.streaming.reader import Reader
@@ -28,58 +26,9 @@ from mergescale.merging.streaming.written import as_bytes, written
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Merge:
-    """One merged model: how it is made, and where it goes.
-
-    Attributes:
-        folder: the new folder.
-        method: a method of the registry.
-        experts: names of its experts.
-        lam: lambda.
-        parameters: the method's parameters but lambda, complete.
-        own: {expert: parameters that it has of its own}.
-        weights: {expert: factor}; 1 for those that are not named.
-        seed: of methods that draw at random.
-        dtype: of the output: float32, bfloat16 or float16.
-        shard_bytes: most bytes in one file.
-    """
-
-    folder: Path
-    method: Method
-    experts: tuple[str, ...]
-    lam: float
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
-    seed: int | None = None
-    dtype: str = "float32"
-    shard_bytes: int = 5_000_000_000
-
-    @cached_property
-    def settings(self) -> list[dict[str, Any]]:
-        """Each expert's parameters."""
-        return [{**self.parameters, **self.own.get(expert, {})} for expert in self.experts]
-
-    @cached_property
-    def statistics(self) -> list[dict[str, Threshold | Sum]]:
-        """What the method asks of each expert."""
-        return [self.method.statistics(settings) for settings in self.settings]
-
-    @cached_property
-    def tau_key(self) -> str:
-        """What decides tau: two merges that differ in lambda or dtype only share it."""
-        return json.dumps(
-            [
-                self.method.name,
-                self.experts,
-                self.settings,
-                [self.weights.get(expert, 1.0) for expert in self.experts],
-                self.seed,
-            ],
-            sort_keys=True,
-        )
+# Task vectors of a piece that are made before any is written: their elections are held in one
+# reading of the experts', and they are within what `pieces.element_bytes` counts for methods.
+_TAUS_TOGETHER = 8
 
 
 class Engine:
@@ -182,28 +131,44 @@ class Engine:
     ) -> None:
         """All outputs' values of a piece, written."""
         shared: dict = {}
-        taus: dict[str, tuple[Tensor, dict[str, Tensor]]] = {}
-        for number, (merge, output) in enumerate(zip(merges, outputs, strict=True)):
-            key = merge.tau_key
-            if key not in taus:
+        numbers: dict[str, list[int]] = {}
+        for number, merge in enumerate(merges):
+            numbers.setdefault(merge.tau_key, []).append(number)
+        for keys in _batches(list(numbers), _TAUS_TOGETHER):
+            made = []
+            for merge in (merges[numbers[key][0]] for key in keys):
                 chunk = self.chunk(piece, base, deltas, merge, shared)
                 chunk.thresholds = found.thresholds_in(merge, piece.tensor)
                 chunk.sums = found.sums_in(merge, piece.tensor)
-                made = merge.method.reduce(chunk, **merge.parameters)
-                taus[key] = made if isinstance(made, tuple) else (made, {})
-                check_tau(merge.method.name, taus[key][0], base)
-            tau, masks = taus[key]
-            values, moving, lost = written(tau, merge.lam, base, merge.dtype, self.compiled)
-            if values is None:
-                wider = "" if merge.dtype == "float32" else "; write it in float32"
-                raise ValueError(
-                    f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
-                )
-            counted.moving[number] += moving
-            counted.lost[number] += lost
-            output.write(piece, values)
-            for name, mask in masks.items():
-                output.write(piece, as_bytes(mask), mask=name)
+                made.append(merge.method.reduce(chunk, **merge.parameters))
+            for key, tau in zip(keys, elections_held(made, self.compiled), strict=True):
+                for number in numbers[key]:
+                    self._write(piece, base, tau, number, merges[number], outputs[number], counted)
+
+    def _write(
+        self,
+        piece: Piece,
+        base: Tensor,
+        made: Any,
+        number: int,
+        merge: Merge,
+        output: OutputFolder,
+        counted: Tally,
+    ) -> None:
+        """One output's values of a piece, and its masks, from what its method made."""
+        tau, masks = made if isinstance(made, tuple) else (made, {})
+        check_tau(merge.method.name, tau, base)
+        values, moving, lost = written(tau, merge.lam, base, merge.dtype, self.compiled)
+        if values is None:
+            wider = "" if merge.dtype == "float32" else "; write it in float32"
+            raise ValueError(
+                f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
+            )
+        counted.moving[number] += moving
+        counted.lost[number] += lost
+        output.write(piece, values)
+        for name, mask in masks.items():
+            output.write(piece, as_bytes(mask), mask=name)
 
     def chunk(
         self,
@@ -238,6 +203,10 @@ class Engine:
         if self.base.tensors[piece.tensor].floating:
             items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
         return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
+
+
+def _batches(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    return (keys[at : at + most] for at in range(0, len(keys), most))
 
 
 def check_tau(method: str, tau: Any, base: Tensor) -> None:

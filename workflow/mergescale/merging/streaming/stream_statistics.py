@@ -16,7 +16,8 @@ from mergescale.merging.streaming.thresholds import Share, thresholds
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.streaming.stream import Engine, Merge
+    from mergescale.merging.streaming.merge import Merge
+    from mergescale.merging.streaming.stream import Engine
 
 WHOLE = ""  # what stands for a tensor's name where all are meant
 

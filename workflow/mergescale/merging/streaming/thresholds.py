@@ -9,7 +9,7 @@ find it for certain: one for the upper half of its bits, one for the lower.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.histogram import LowerHalves, UpperHalves
@@ -62,6 +62,12 @@ def thresholds(
         for n, own in ranks.items()
         for share, rank in own.items()
     }
+
+
+def expected_looks(elements: Iterable[int]) -> float:
+    """How often `thresholds` reads tensors of these lengths, unless the sample misleads."""
+    blocks = sum(-(-length // BLOCK) for length in elements)
+    return 1 + 1 / SAMPLED if blocks >= SAMPLED * _LEAST_SAMPLE else 2
 
 
 class _Look:

@@ -10,12 +10,13 @@ from mergescale.cores import usable_cores
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import Threshold
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
+from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.output_folder import FORMAT_NAMES
 from mergescale.merging.streaming.pieces import element_bytes, piece_elements
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.stream import Merge
+from mergescale.merging.streaming.thresholds import expected_looks
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,11 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
                 elif (merge.tau_key, name) not in summed:
                     summed.add((merge.tau_key, name))
                     looked += floating + sum(_floating(experts[e]) for e in merge.experts)
-    for names in looks.values():
-        looked += 2 * (floating + sum(_floating(experts[name]) for name in names))
+    for scope, names in looks.items():
+        every = [stored.name for stored in base.tensors.values() if stored.floating]
+        for group in [every] if scope == "model" else [[name] for name in every]:
+            once = sum(s.tensors[t].bytes for s in (base, *map(experts.get, names)) for t in group)
+            looked += round(once * expected_looks(base.tensors[t].elements for t in group))
     weights = sum(
         stored.elements * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
         for merge in merges
@@ -123,7 +127,7 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
     held = threads * elements * element_bytes(len(recipe.experts))
     lines += [
         f"inputs: {told_bytes(work.inputs)}; read in all passes: {told_bytes(work.read)} "
-        "(less where thresholds are kept from before)",
+        "(less where thresholds are kept from before, more where a sample of the weights misleads)",
         f"written: {told_bytes(work.written)}",
         f"memory: at most {told_bytes(memory_limit)}; {threads} "
         f"{'threads hold pieces' if threads > 1 else 'thread holds a piece'} of {elements:,} "
