@@ -27,7 +27,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 EXPERTS = 8
-SHAPE = {"hidden": 1024, "layers": 12, "vocabulary": 32_000, "intermediate": 2816}
+SHAPE = {"hidden": 1024, "layers": 12, "vocabulary": 32_000, "intermediate": 4096}
 OURS = {
     "linear": {"method": "averaging"},
     "task_arithmetic": {"method": "task_arithmetic", "lambda": 0.3},
