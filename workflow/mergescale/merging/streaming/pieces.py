@@ -18,7 +18,7 @@ WORKING_BYTES = {"cpu": 37_000_000, "cuda": 600_000_000}
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # models of 64B have hundreds of thousands
 class Piece:
     """Elements start..stop-1 (flat indices) of a tensor."""
 
@@ -57,14 +57,13 @@ def piece_elements(
     return each // least * BLOCK
 
 
-def pieces(source: Source, elements: int, names: Iterable[str] | None = None) -> list[Piece]:
+def pieces(source: Source, elements: int, names: Iterable[str] | None = None) -> Iterator[Piece]:
     """All tensors of `source` (or some) in file order, in pieces of at most `elements` elements."""
     step = max(BLOCK, elements // BLOCK * BLOCK)
-    return [
-        Piece(name, start, min(start + step, source.tensors[name].elements))
-        for name in (source.tensors if names is None else names)
-        for start in range(0, source.tensors[name].elements, step)
-    ]
+    for name in source.tensors if names is None else names:
+        length = source.tensors[name].elements
+        for start in range(0, length, step):
+            yield Piece(name, start, min(start + step, length))
 
 
 def in_order(

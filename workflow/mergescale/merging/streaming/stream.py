@@ -87,7 +87,7 @@ class Engine:
         progress: told of bytes read and written; spared: of those that an earlier call did.
         Raises ValueError for NaN or infinity, and for an expert that is the base all over.
         """
-        todo = pieces(self.base, self.elements)
+        todo = list(pieces(self.base, self.elements))
         tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
         spared(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
 

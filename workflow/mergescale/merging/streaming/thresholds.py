@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.histogram import LowerHalves, UpperHalves
@@ -77,9 +78,10 @@ class _Look:
         self, engine: Engine, names: Sequence[str], progress: Callable[[int], None]
     ) -> None:
         self.engine, self.progress = engine, progress
-        self.all = pieces(engine.base, engine.elements, names)
+        self.all = list(pieces(engine.base, engine.elements, names))
         # Every so many-th, so that each tensor has its share in it.
-        self.sample = pieces(engine.base, BLOCK, names)[SAMPLED // 2 :: SAMPLED]
+        every = pieces(engine.base, BLOCK, names)
+        self.sample = list(islice(every, SAMPLED // 2, None, SAMPLED))
         self.elements = sum(len(piece) for piece in self.all)
 
     def at(self, todo: Sequence[Piece], makers: Mapping[int, Callable[[], Any]]) -> dict[int, Any]:
