@@ -14,20 +14,21 @@ from mergescale.merging.compiled.compiler import (
 _BLOCK = 512
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ZERO, _ONE = np.float32(0), np.float32(1)
+_NEXT = np.uint32(1)
 
 
 @compiled(
-    "void(int64[::1], int64[::1], uint32[::1], int64[::1], float32[::1], float32[::1], "
-    "boolean[::1], float32[::1], int64[::1], int64)"
+    "void(int64[::1], int64[::1], uint32[::1], int64[::1], int64[::1], float32[::1], "
+    "float32[::1], boolean[::1], float32[::1], int64[::1], int64)"
 )
-def elect(first, deltas, smallest, masks, shares, weights, means, least, elected, length):
+def elect(first, deltas, smallest, until, masks, shares, weights, means, least, elected, length):
     """Set what each election elects: the mean, or sum, of the entries of the elected sign.
 
     first: first[e] and first[e + 1] are the first entry of an election and the next one's in what
     holds one for each entry: deltas: address of an expert's fp32 task vector of this length;
-    smallest: bits of the magnitude below which an entry is 0; masks: address of booleans, entries
-    elsewhere are 0 and the others divided by its share, or 0 for none; weights: a factor, and what
-    it counts for in the mean.
+    smallest: bits of the magnitude below which an entry is 0, from the index `until` on also if it
+    has just these; masks: address of booleans, entries elsewhere are 0 and the others divided by
+    its share, or 0 for none; weights: a factor, and what it counts for in the mean.
     One for each election: means: mean or sum; least: counts below are taken for this, or if it is 0
     those next to zero for 1; elected: address of what is set.
     """
@@ -47,19 +48,23 @@ def elect(first, deltas, smallest, masks, shares, weights, means, least, elected
             for n in range(first[e], first[e + 1]):
                 delta = floats_at(deltas[n], start, stop)
                 own, weight, least_bits = entries[n - first[e]], weights[n], smallest[n]
-                if masks[n]:
-                    kept, share = booleans_at(masks[n], start, stop), shares[n]
-                    for i in range(size):
-                        value = delta[i]
-                        value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
-                        own[i] = (_ONE if kept[i] else _ZERO) * value / share * weight
-                        sign[i] += own[i]
-                else:
-                    for i in range(size):
-                        value = delta[i]
-                        value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
-                        own[i] = value * weight
-                        sign[i] += own[i]
+                # Of all but one block one of both parts is empty.
+                middle = min(max(until[n] - start, 0), size)
+                for begin, end in ((0, middle), (middle, size)):
+                    if masks[n]:
+                        kept, share = booleans_at(masks[n], start, stop), shares[n]
+                        for i in range(begin, end):
+                            value = delta[i]
+                            value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                            own[i] = (_ONE if kept[i] else _ZERO) * value / share * weight
+                            sign[i] += own[i]
+                    else:
+                        for i in range(begin, end):
+                            value = delta[i]
+                            value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                            own[i] = value * weight
+                            sign[i] += own[i]
+                    least_bits = np.uint32(least_bits + _NEXT)
             for i in range(size):
                 sign[i] = _ONE if sign[i] >= _ZERO else -_ONE
             for n in range(first[e], first[e + 1]):
