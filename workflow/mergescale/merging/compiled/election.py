@@ -37,6 +37,7 @@ def elect(first, deltas, smallest, until, masks, shares, weights, means, least, 
         most = max(most, first[e + 1] - first[e])
     entries = aligned_floats(most * _BLOCK).reshape((most, _BLOCK))
     sign, total, count = aligned_floats(_BLOCK), aligned_floats(_BLOCK), aligned_floats(_BLOCK)
+    part = aligned_floats(_BLOCK)
     for start in range(0, length, _BLOCK):
         stop = min(start + _BLOCK, length)
         for e in range(len(means)):
@@ -48,23 +49,28 @@ def elect(first, deltas, smallest, until, masks, shares, weights, means, least, 
             for n in range(first[e], first[e + 1]):
                 delta = floats_at(deltas[n], start, stop)
                 own, weight, least_bits = entries[n - first[e]], weights[n], smallest[n]
-                # Of all but one block one of both parts is empty.
-                middle = min(max(until[n] - start, 0), size)
-                for begin, end in ((0, middle), (middle, size)):
-                    if masks[n]:
-                        kept, share = booleans_at(masks[n], start, stop), shares[n]
-                        for i in range(begin, end):
-                            value = delta[i]
-                            value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
-                            own[i] = (_ONE if kept[i] else _ZERO) * value / share * weight
-                            sign[i] += own[i]
-                    else:
-                        for i in range(begin, end):
-                            value = delta[i]
-                            value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
-                            own[i] = value * weight
-                            sign[i] += own[i]
+                if until[n] <= start:
                     least_bits = np.uint32(least_bits + _NEXT)
+                elif until[n] < stop:
+                    # The only block of which a part is left out: where that is, 0 from the start.
+                    middle = until[n] - start
+                    for i in range(size):
+                        equal = (bits_of(delta[i]) & _MAGNITUDE) == least_bits
+                        part[i] = _ZERO if i >= middle and equal else delta[i]
+                    delta = part[:size]
+                if masks[n]:
+                    kept, share = booleans_at(masks[n], start, stop), shares[n]
+                    for i in range(size):
+                        value = delta[i]
+                        value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                        own[i] = (_ONE if kept[i] else _ZERO) * value / share * weight
+                        sign[i] += own[i]
+                else:
+                    for i in range(size):
+                        value = delta[i]
+                        value = value if (bits_of(value) & _MAGNITUDE) >= least_bits else _ZERO
+                        own[i] = value * weight
+                        sign[i] += own[i]
             for i in range(size):
                 sign[i] = _ONE if sign[i] >= _ZERO else -_ONE
             for n in range(first[e], first[e + 1]):
