@@ -74,20 +74,28 @@ def kept_number(elements: int, share: float, rounding: str) -> int:
     return max(number, min(1, elements)) if rounding == "at_least_one" else number
 
 
-def largest(values: np.ndarray, number: int) -> np.ndarray:
-    """Whether each of 1-D `values` is among the `number` largest magnitudes, ties with the last."""
+def largest(values: np.ndarray, number: int, at_threshold: str = "all") -> np.ndarray:
+    """Whether each of 1-D `values` is among the `number` largest magnitudes.
+
+    at_threshold: "all" keeps ties with the last; "first" of them those of the lowest index.
+    """
+    if at_threshold == "first":
+        chosen = sorted(range(len(values)), key=lambda i: (-abs(values[i]), i))[:number]
+        return np.isin(np.arange(len(values)), chosen)
     if number == 0:
         return np.zeros(values.shape, bool)
     return np.abs(values) >= np.sort(np.abs(values))[::-1][number - 1]
 
 
-def kept_largest(vector: dict, share: float, scope: str, rounding: str) -> dict[str, np.ndarray]:
+def kept_largest(
+    vector: dict, share: float, scope: str, rounding: str, at_threshold: str = "all"
+) -> dict[str, np.ndarray]:
     """{tensor: mask} of the largest entries of a task vector."""
-    groups = [list(vector)] if scope == "model" else [[name] for name in vector]
+    groups = [sorted(vector)] if scope == "model" else [[name] for name in vector]
     masks = {}
     for names in groups:
         values = np.concatenate([vector[name].reshape(-1) for name in names])
-        mask, at = largest(values, kept_number(len(values), share, rounding)), 0
+        mask, at = largest(values, kept_number(len(values), share, rounding), at_threshold), 0
         for name in names:
             size = vector[name].size
             masks[name] = mask[at : at + size].reshape(vector[name].shape)
@@ -154,14 +162,15 @@ def _kept(
     rounding: str = "up",
     trim_scope: str | None = None,
     outliers: float = 0.01,
+    at_threshold: str = "all",
     **_: Any,
 ) -> dict[str, np.ndarray]:
     if method == "ties":
-        return kept_largest(delta, density, trim_scope or "model", rounding)
+        return kept_largest(delta, density, trim_scope or "model", rounding, at_threshold)
     outliers = min(outliers, round(1 - density, 9))
     scope = trim_scope or "tensor"
-    inner = kept_largest(delta, round(density + outliers, 9), scope, rounding)
-    outer = kept_largest(delta, outliers, scope, rounding)
+    inner = kept_largest(delta, round(density + outliers, 9), scope, rounding, at_threshold)
+    outer = kept_largest(delta, outliers, scope, rounding, at_threshold)
     return {name: inner[name] & ~outer[name] for name in inner}
 
 

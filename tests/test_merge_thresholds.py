@@ -5,15 +5,17 @@ import pytest
 import torch
 from merging_oracle import write_model
 
-from mergescale.merging.histogram import thresholds_of
+from mergescale.merging.histogram import limit_of
+from mergescale.merging.statistics import ALL, FIRST, Threshold
 from mergescale.merging.streaming import thresholds as streaming_thresholds
 from mergescale.merging.streaming.pieces import BLOCK
 from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.thresholds import thresholds
+from mergescale.merging.threshold import Limit
 
 BLOCKS = 8  # of which every second one, from the second on, is the sample
-SHARES = {(0.2, "up"), (0.3, "down")}
+SHARES = {Threshold(0.2), Threshold(0.3, rounding="down")}
 
 
 def misleading(random):
@@ -60,8 +62,10 @@ def test_thresholds_are_those_of_a_complete_look(engine, kind):
     merges, values = engine(KINDS[kind](np.random.default_rng(0)))
     read = []
     found = thresholds(merges, {"expert": SHARES}, ["w"], read.append)
-    ordered = sorted(SHARES)
-    assert [found["expert", share] for share in ordered] == thresholds_of([values], ordered)
+    for wish in SHARES:
+        assert found["expert", wish].smallest == limit_of({"w": values}, wish).smallest
+        count = int((values.abs() >= found["expert", wish].smallest).sum())
+        assert found["expert", wish].kept == min(count, values.count_nonzero())
     looks = sum(read) / (len(values) * 8)
     # The sample and one look; two more where it misled.
     assert looks == pytest.approx(3.5 if "mis" in kind else 1.5, rel=1e-3)
@@ -70,8 +74,12 @@ def test_thresholds_are_those_of_a_complete_look(engine, kind):
 def test_what_needs_no_look_takes_none(engine):
     merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
     read = []
-    found = thresholds(merges, {"expert": {(1.0, "up"), (0.0, "up")}}, ["w"], read.append)
-    assert found == {("expert", (1.0, "up")): 0.0, ("expert", (0.0, "up")): float("inf")}
+    wishes = {Threshold(1.0, at_threshold=at) for at in (ALL, FIRST)} | {Threshold(0.0)}
+    found = thresholds(merges, {"expert": wishes}, ["w"], read.append)
+    assert found == {
+        ("expert", wish): Limit(0.0) if wish.density else Limit(float("inf"), kept=0)
+        for wish in wishes
+    }
     assert not read
 
 
@@ -80,10 +88,11 @@ def test_only_what_a_sample_misled_is_looked_at_again(engine):
     values[:, : BLOCK // 10] = 1e6  # a tenth of the entries, in each block
     merges, whole = engine(values)
     read = []
-    shares = [(0.05, "up"), (0.5, "up")]
-    found = thresholds(merges, {"expert": set(shares)}, ["w"], read.append)
-    assert [found["expert", share] for share in shares] == thresholds_of([whole], shares)
-    assert found["expert", shares[0]] == 1e6
+    wishes = [Threshold(0.05), Threshold(0.5)]
+    found = thresholds(merges, {"expert": set(wishes)}, ["w"], read.append)
+    for wish in wishes:
+        assert found["expert", wish].smallest == limit_of({"w": whole}, wish).smallest
+    assert found["expert", wishes[0]].smallest == 1e6
     assert sum(read) / (len(whole) * 8) == pytest.approx(3.5, rel=1e-3)
 
 

@@ -16,7 +16,7 @@ from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
 from mergescale.merging.compiled.random_mask import keep
 from mergescale.merging.election import MEAN, SUM, Election, elected, elections_held
 from mergescale.merging.entries import Entries
-from mergescale.merging.histogram import LowerHalves, UpperHalves
+from mergescale.merging.histogram import LowerHalves, UpperHalves, count_equal
 from mergescale.merging.random_mask import RandomNumbers
 from mergescale.merging.streaming import merge_folders
 from mergescale.merging.streaming.merge_folders import merge_models
@@ -52,16 +52,20 @@ def same(one, other):
 @pytest.mark.parametrize("weights", [(1.0,) * 4, (1.0, 0.3, 2.0, 0.7), (1.0, -1.0, 0.5, 2.0)])
 @pytest.mark.parametrize("aggregate", [MEAN, SUM])
 @pytest.mark.parametrize("experts", [1, 2, 4])
-@pytest.mark.parametrize("left", ["all", "trimmed", "none", "dropped", "both"])
+@pytest.mark.parametrize(
+    "left", ["all", "trimmed", "none", "dropped", "both", "first", "both first"]
+)
 def test_elections(random, left, experts, weights, aggregate):
     entries = []
     for weight in weights[:experts]:
         more = {}
         if left in ("trimmed", "none"):
             more = {"smallest": 0.125 if left == "trimmed" else float("inf")}
-        elif left in ("dropped", "both"):
+        elif left in ("dropped", "both", "both first"):
             more = {"kept": (torch.rand(SIZE, generator=random) < 0.3).numpy(), "share": 0.3}
-            more |= {"smallest": 0.125} if left == "both" else {}
+            more |= {"smallest": 0.125} if "both" in left else {}
+        if "first" in left:
+            more |= {"smallest": 0.125, "until": SIZE // 3}
         entries.append(Entries(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
     expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
     made = elections_held([Election(entries, aggregate)], compiled=True)
@@ -131,6 +135,11 @@ def test_histograms(random):
         assert torch.equal(halves[0].counts, halves[1].counts)
         assert torch.equal(halves[0].above, halves[1].above)
         assert halves[1].value(rank) == largest[rank - 1]
+        place = halves[1].place(rank)
+        assert place.larger == int((largest > place.value).sum())
+        assert place.equal == int((largest == place.value).sum())
+        for compiled in (False, True):
+            assert count_equal(values, place.value, compiled) == place.equal
 
 
 def test_more_undecided_numbers_than_a_piece_has():

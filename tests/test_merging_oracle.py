@@ -28,8 +28,9 @@ SETTINGS = {
     "model_stock": [{}],
     "slerp": [{"t": t} for t in (0.0, 0.3, 0.5, 1.0)],
     "ties": [
-        {"density": d, "trim_scope": scope, "rounding": rounding, "aggregate": aggregate}
+        {"density": d, "trim_scope": scope, "rounding": rounding, "aggregate": aggregate, **more}
         for d in DENSITIES
+        for more in ({}, {"at_threshold": "first"})
         for scope, rounding, aggregate in (
             ("model", "up", "mean"),
             ("tensor", "up", "mean"),
@@ -38,8 +39,9 @@ SETTINGS = {
         )
     ],
     "breadcrumbs": [
-        {"density": d, "outliers": outliers, "trim_scope": scope, "rounding": rounding}
+        {"density": d, "outliers": outliers, "trim_scope": scope, "rounding": rounding, **more}
         for d in DENSITIES
+        for more in ({}, {"at_threshold": "first"})
         for outliers in (0.0, 0.05, 0.25)
         for scope, rounding in (("tensor", "up"), ("tensor", "down"), ("model", "up"))
     ],
@@ -164,6 +166,7 @@ def test_folders_with_weights(folders, tmp_path, name, settings):
         ("dare_ties", {"expert0": {"density": 1.0}, "expert2": {"density": 0.25}}),
         ("breadcrumbs", {"expert0": {"density": 1.0}, "expert2": {"density": 0.25}}),
         ("breadcrumbs", {"expert1": {"outliers": 0.0}, "expert2": {"outliers": 0.3}}),
+        ("ties", {"expert1": {"at_threshold": "first"}, "expert2": {"density": 0.25}}),
     ],
 )
 def test_folders_with_settings_of_single_experts(folders, tmp_path, name, own):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from mergescale.merging.threshold import Limit
+
 
 @dataclass
 class Chunk:
@@ -39,14 +41,22 @@ class Chunk:
     settings: Sequence[Mapping[str, Any]] = ()
     seed: int | None = None
     compiled: bool = False
-    thresholds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    thresholds: Mapping[str, Sequence[Limit]] = field(default_factory=dict)
     sums: Mapping[str, Tensor] = field(default_factory=dict)
     # What methods of one pass have in common and need not compute twice.
     shared: dict[Any, Any] = field(default_factory=dict)
 
     def of_experts(self, name: str) -> Sequence[float]:
         """The thresholds that `prepare` asked for under this name."""
-        return self.thresholds[name]
+        return [limit.smallest for limit in self.thresholds[name]]
+
+    def until(self, name: str) -> Sequence[int | None]:
+        """From which index on entries that equal these thresholds are not among the largest.
+
+        None: they all are, as with any threshold that does not ask for the first ones.
+        """
+        size = len(self.base)
+        return [limit.until(self.tensor, self.start, size) for limit in self.thresholds[name]]
 
     def of_tensor(self, name: str) -> Tensor:
         """The sum over this tensor that `prepare` asked for under this name; float64."""

@@ -99,6 +99,7 @@ def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
         np.cumsum([0, *(len(election.entries) for election in elections)]),
         deltas,
         np.array([entry.smallest for entry in every], np.float32).view(np.uint32),
+        np.array([_until(entry, size) for entry in every], np.int64),
         np.array([0 if e.kept is None else e.kept.ctypes.data for e in every], np.int64),
         np.array([entry.share for entry in every], np.float32),
         np.array([entry.weight for entry in every], np.float32),
@@ -108,6 +109,11 @@ def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
         size,
     )
     return made
+
+
+def _until(entry: Entries, size: int) -> int:
+    """Where the loop is to leave out what equals the threshold: the end for nowhere."""
+    return size if entry.until is None or entry.smallest in (0, float("inf")) else entry.until
 
 
 def elections_held(made: Sequence[Any], compiled: bool) -> list[Any]:

@@ -20,6 +20,7 @@ class Entries:
         delta: the task vector, fp32, 1-D.
         weight: the expert's; a factor.
         smallest: TIES' threshold: entries of smaller magnitude are 0.
+        until: entries of just this magnitude are 0 too from this index on; None: nowhere.
         kept: DARE's mask, bool: entries elsewhere are 0.
         share: the others are divided by this, before the weight.
     """
@@ -27,6 +28,7 @@ class Entries:
     delta: Tensor
     weight: float = 1.0
     smallest: float = 0.0
+    until: int | None = None
     kept: np.ndarray | None = None
     share: float = 1.0
 
@@ -34,7 +36,7 @@ class Entries:
         """The entries; not to be changed, as they may be the task vector itself."""
         import torch
 
-        left = trim(self.delta, self.smallest)
+        left = trim(self.delta, self.smallest, self.until)
         if self.kept is not None:
             # As bytes: torch turns those into numbers several times faster than booleans.
             ones = torch.from_numpy(self.kept.view("int8")).to(left.device).to(left.dtype)

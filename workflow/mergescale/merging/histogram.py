@@ -9,14 +9,17 @@ by compiled loops, for tensors of the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mergescale.merging.threshold import certain, kept_count
+from mergescale.merging.statistics import FIRST
+from mergescale.merging.threshold import Limit, certain, kept_count
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mergescale.merging.statistics import Threshold
 
 _LOW_BITS = 16
 _LOW_BINS = 1 << _LOW_BITS
@@ -28,6 +31,19 @@ def _bits(values: Tensor) -> Tensor:
     import torch
 
     return values.abs().view(torch.int32)
+
+
+class Place(NamedTuple):
+    """An entry's magnitude, how many entries are larger, and how many just as large, itself one."""
+
+    value: float
+    larger: int
+    equal: int
+
+    def limit(self, rank: int, end: tuple[str, int] | None = None) -> Limit:
+        """What the `rank` largest entries end with; end: as in `Limit`, None for all equal ones."""
+        equal = self.equal if end is None else rank - self.larger
+        return Limit(self.value, end, self.larger + (equal if self.value else 0))
 
 
 class UpperHalves:
@@ -106,9 +122,16 @@ class LowerHalves:
 
     def value(self, rank: int) -> float | None:
         """The rank-th largest of all entries, if it lies in one of the bins."""
+        found = self.place(rank)
+        return found and found.value
+
+    def place(self, rank: int) -> Place | None:
+        """The rank-th largest of all entries among the others, if it lies in one of the bins."""
         for b, above, counts in zip(self.bins, self.above.tolist(), self.counts, strict=True):
             if above < rank <= above + int(counts.sum()):
-                return _magnitude(b << _LOW_BITS | _of_rank(counts, rank - above))
+                low = _of_rank(counts, rank - above)
+                larger = above + int(counts[low + 1 :].sum())
+                return Place(_magnitude(b << _LOW_BITS | low), larger, int(counts[low]))
         return None
 
 
@@ -123,6 +146,37 @@ def _magnitude(bits: int) -> float:
     import torch
 
     return torch.tensor(bits, dtype=torch.int32).view(torch.float32).item()
+
+
+def count_equal(values: Tensor, threshold: float, compiled: bool = False) -> int:
+    """How many entries of a 1-D fp32 tensor have this magnitude."""
+    import numpy as np
+
+    if compiled:
+        from mergescale.merging.compiled.histogram import count_equal as count
+
+        return count(values.numpy(), np.float32(threshold).view(np.uint32))
+    return int(np.count_nonzero(np.abs(values.numpy()) == np.float32(threshold)))
+
+
+def first_beyond(values: Tensor, threshold: float, room: int) -> int:
+    """The index of the first entry of this magnitude after `room` of them; there are more."""
+    return int((values.abs() == threshold).nonzero()[room])
+
+
+def limit_of(task_vector: Mapping[str, Tensor], wish: Threshold) -> Limit:
+    """The threshold of these tensors together; in memory."""
+    (value,) = thresholds_of(list(task_vector.values()), [(wish.density, wish.rounding)])
+    if wish.at_threshold == FIRST and 0 < value < float("inf"):
+        parts = {name: task_vector[name].reshape(-1) for name in sorted(task_vector)}
+        elements = sum(part.numel() for part in parts.values())
+        room = kept_count(elements, wish.density, wish.rounding)
+        room -= sum(int((part.abs() > value).sum()) for part in parts.values())
+        for name, part in parts.items():
+            if (equal := count_equal(part, value)) > room:
+                return Limit(value, (name, first_beyond(part, value, room)))
+            room -= equal
+    return Limit(value)
 
 
 def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:

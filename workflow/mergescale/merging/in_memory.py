@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.chunk import Chunk
 from mergescale.merging.election import Election
-from mergescale.merging.histogram import thresholds_of
+from mergescale.merging.histogram import limit_of
 from mergescale.merging.method import Method
 from mergescale.merging.statistics import Sum, Threshold, over_tensors
 from mergescale.merging.task_vector import by_tensor, task_vector
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mergescale.merging.threshold import Limit
 
 
 def merged_task_vector(
@@ -111,12 +113,11 @@ def _chunks(
         yield deltas[experts[0]], chunk
 
 
-def _thresholds(task_vector: Mapping[str, Tensor], wish: Threshold) -> dict[str, float]:
+def _thresholds(task_vector: Mapping[str, Tensor], wish: Threshold) -> dict[str, Limit]:
     """The threshold that holds in each tensor."""
-    shares = [(wish.density, wish.rounding)]
     if wish.scope == "tensor":
-        return {name: thresholds_of([delta], shares)[0] for name, delta in task_vector.items()}
-    return dict.fromkeys(task_vector, thresholds_of(list(task_vector.values()), shares)[0])
+        return {name: limit_of({name: delta}, wish) for name, delta in task_vector.items()}
+    return dict.fromkeys(task_vector, limit_of(task_vector, wish))
 
 
 def summed(wish: Sum, chunk: Chunk, block: int = 1 << 16) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.statistics import ALL, FIRST, Sum, Threshold
 
 LAMBDA = "lambda"
 
@@ -23,6 +23,8 @@ class Parameter:
     marked by `above_minimum`. A `fixed` parameter belongs to the definition of the method: the
     configuration may repeat its value but not change it. per_expert: a recipe may give an expert a
     value of its own, which `prepare` and `chunk.settings` then hold; others are common to all.
+    unsaid: settings leave it out where it has its default, so that those from before there was this
+    parameter are the same still, with their digests; formulas give it the same default.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     fixed: bool = False
     per_expert: bool = False
+    unsaid: bool = False
 
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -128,7 +131,11 @@ class Method:
                 raise ValueError(f"{self.name} needs {parameter.name}: {parameter.allowed()}")
             value = settings.get(parameter.name, parameter.values[0])
             chosen[parameter.name] = self._checked(parameter, value)
-        return chosen
+        return self._said(chosen)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """One value of a parameter in canonical form; ValueError for none or one not allowed."""
+        return self._checked(self.parameter(name), value)
 
     def sweep(self, settings: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Every combination of parameters that needs a tau of its own (all but lambda).
@@ -144,7 +151,9 @@ class Method:
             for parameter in self.parameters
             if parameter.name != LAMBDA
         }
-        return [dict(zip(axes, point, strict=True)) for point in product(*axes.values())]
+        return [
+            self._said(dict(zip(axes, point, strict=True))) for point in product(*axes.values())
+        ]
 
     def lambdas(self, settings: Mapping[str, Any] | None = None) -> list[float]:
         """The values of lambda to try with each tau; settings as in `sweep`."""
@@ -192,6 +201,15 @@ class Method:
             raise ValueError(f"{self.name}: {parameter.name} has no value")
         # Values given twice are one point of the sweep.
         return list(dict.fromkeys(self._checked(parameter, value) for value in given))
+
+    def _said(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Without parameters that are `unsaid` and have their default."""
+        of = {parameter.name: parameter for parameter in self.parameters}
+        return {
+            name: value
+            for name, value in settings.items()
+            if not (of[name].unsaid and value == of[name].values[0])
+        }
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
         try:
@@ -247,4 +265,12 @@ ROUNDING = Parameter(
     values=("up",),
     choices=("up", "down", "at_least_one"),
     per_expert=True,
+)
+AT_THRESHOLD = Parameter(
+    "at_threshold",
+    "which entries are kept that tie with the threshold: all, or the first, to just `density`",
+    values=(ALL,),
+    choices=(ALL, FIRST),
+    per_expert=True,
+    unsaid=True,
 )

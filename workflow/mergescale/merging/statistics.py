@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ALL, FIRST = "all", "first"
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -13,12 +15,14 @@ class Threshold:
 
     density: a share from 0 to 1. scope: "model", or "tensor" for a threshold of each tensor by
     itself. rounding: to whole entries, as in `threshold.kept_count`. Where this is no entry the
-    threshold is infinite.
+    threshold is infinite. at_threshold: which entries of just this magnitude are among the largest:
+    ALL, or as many of the FIRST as the share leaves, by the tensors' names and the index in them.
     """
 
     density: float
     scope: str = "model"
     rounding: str = "up"
+    at_threshold: str = ALL
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where the largest entries of a task vector end.
+
+    smallest: the smallest magnitude among them. end: the place (tensor, flat index) from which on
+    entries of just this magnitude are none of them, in order of the tensors' names; None where all
+    are. kept: how many there are, zeros not counted; None where nobody has looked.
+    """
+
+    smallest: float
+    end: tuple[str, int] | None = None
+    kept: int | None = None
+
+    def until(self, tensor: str, start: int, size: int) -> int | None:
+        """`trim`'s `until` for the `size` elements of a tensor from `start` on."""
+        if self.end is None or tensor < self.end[0]:
+            return None
+        return min(max(self.end[1] - start, 0), size) if tensor == self.end[0] else 0
 
 
 def kept_count(elements: int, density: float, rounding: str = "up") -> int:
@@ -33,8 +54,11 @@ def certain(elements: int, keep: int) -> float | None:
     return float("inf") if keep == 0 else None
 
 
-def trim(delta: Tensor, threshold: float) -> Tensor:
-    """`delta` with every entry of a magnitude below the threshold set to 0; ties are kept."""
+def trim(delta: Tensor, threshold: float, until: int | None = None) -> Tensor:
+    """`delta` with every entry of a magnitude below the threshold set to 0; ties are kept.
+
+    until: not from this index of a 1-D `delta` on; where the threshold is 0 they are all the same.
+    """
     import numpy as np
     import torch
     from torch.nn.functional import hardshrink
@@ -44,4 +68,7 @@ def trim(delta: Tensor, threshold: float) -> Tensor:
     if threshold == float("inf"):
         return torch.zeros_like(delta)
     # hardshrink keeps what is above its limit: the fp32 number next below the threshold.
-    return hardshrink(delta, float(np.nextafter(np.float32(threshold), np.float32(0))))
+    left = hardshrink(delta, float(np.nextafter(np.float32(threshold), np.float32(0))))
+    if until is not None:
+        left[until:] = hardshrink(delta[until:], threshold)
+    return left

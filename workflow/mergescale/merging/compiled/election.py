@@ -14,20 +14,21 @@ from mergescale.merging.compiled.compiler import (
 _BLOCK = 512
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ZERO, _ONE = np.float32(0), np.float32(1)
+_NEXT = np.uint32(1)
 
 
 @compiled(
-    "void(int64[::1], int64[::1], uint32[::1], int64[::1], float32[::1], float32[::1], "
-    "boolean[::1], float32[::1], int64[::1], int64)"
+    "void(int64[::1], int64[::1], uint32[::1], int64[::1], int64[::1], float32[::1], "
+    "float32[::1], boolean[::1], float32[::1], int64[::1], int64)"
 )
-def elect(first, deltas, smallest, masks, shares, weights, means, least, elected, length):
+def elect(first, deltas, smallest, until, masks, shares, weights, means, least, elected, length):
     """Set what each election elects: the mean, or sum, of the entries of the elected sign.
 
     first: first[e] and first[e + 1] are the first entry of an election and the next one's in what
     holds one for each entry: deltas: address of an expert's fp32 task vector of this length;
-    smallest: bits of the magnitude below which an entry is 0; masks: address of booleans, entries
-    elsewhere are 0 and the others divided by its share, or 0 for none; weights: a factor, and what
-    it counts for in the mean.
+    smallest: bits of the magnitude below which an entry is 0, from the index `until` on also if it
+    has just these; masks: address of booleans, entries elsewhere are 0 and the others divided by
+    its share, or 0 for none; weights: a factor, and what it counts for in the mean.
     One for each election: means: mean or sum; least: counts below are taken for this, or if it is 0
     those next to zero for 1; elected: address of what is set.
     """
@@ -36,6 +37,7 @@ def elect(first, deltas, smallest, masks, shares, weights, means, least, elected
         most = max(most, first[e + 1] - first[e])
     entries = aligned_floats(most * _BLOCK).reshape((most, _BLOCK))
     sign, total, count = aligned_floats(_BLOCK), aligned_floats(_BLOCK), aligned_floats(_BLOCK)
+    part = aligned_floats(_BLOCK)
     for start in range(0, length, _BLOCK):
         stop = min(start + _BLOCK, length)
         for e in range(len(means)):
@@ -47,6 +49,15 @@ def elect(first, deltas, smallest, masks, shares, weights, means, least, elected
             for n in range(first[e], first[e + 1]):
                 delta = floats_at(deltas[n], start, stop)
                 own, weight, least_bits = entries[n - first[e]], weights[n], smallest[n]
+                if until[n] <= start:
+                    least_bits = np.uint32(least_bits + _NEXT)
+                elif until[n] < stop:
+                    # The only block of which a part is left out: where that is, 0 from the start.
+                    middle = until[n] - start
+                    for i in range(size):
+                        equal = (bits_of(delta[i]) & _MAGNITUDE) == least_bits
+                        part[i] = _ZERO if i >= middle and equal else delta[i]
+                    delta = part[:size]
                 if masks[n]:
                     kept, share = booleans_at(masks[n], start, stop), shares[n]
                     for i in range(size):

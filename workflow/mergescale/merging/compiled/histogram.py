@@ -47,6 +47,18 @@ def _count_bin(values, low, counts):
     return larger
 
 
+@compiled("int64(float32[::1], uint32)")
+def count_equal(values, bits):
+    """How many magnitudes have just these bits."""
+    found = np.int64(0)
+    whole = len(values) // LANES * LANES
+    for start in range(0, whole, LANES):
+        found += count_of_ones(within(values.ctypes.data + 4 * start, bits, _ONE))
+    for i in range(whole, len(values)):
+        found += (bits_of(values[i]) & _MAGNITUDE) == bits
+    return found
+
+
 @compiled("void(float32[::1], uint32[::1], int64[::1], int64[:,::1])")
 def count_lower(values, bins, above, counts):
     """For each bin: add to counts[b, h] how many magnitudes with the upper half bins[b] have the

@@ -4,17 +4,27 @@ From each tensor of a task vector take away the largest entries (outliers, a sha
 the smallest ones, so that the share `density` is left; then add the task vectors up.
 """
 
-from mergescale.merging.method import DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method, Parameter
-from mergescale.merging.statistics import Threshold
+from mergescale.merging.method import (
+    AT_THRESHOLD,
+    DENSITY,
+    ROUNDING,
+    SWEPT_LAMBDA,
+    TRIM_SCOPE,
+    Method,
+    Parameter,
+)
+from mergescale.merging.statistics import ALL, Threshold
 
 
-def prepare(density, outliers, trim_scope, rounding):
+def prepare(density, outliers, trim_scope, rounding, at_threshold=ALL):
     """The magnitudes between which an entry must lie to be kept."""
     # Fewer outliers where otherwise less than `density` would be left.
     outliers = min(outliers, round(1 - density, 10))
     return {
-        "smallest kept": Threshold(round(density + outliers, 10), trim_scope, rounding),
-        "smallest outlier": Threshold(outliers, trim_scope, rounding),
+        "smallest kept": Threshold(
+            round(density + outliers, 10), trim_scope, rounding, at_threshold
+        ),
+        "smallest outlier": Threshold(outliers, trim_scope, rounding, at_threshold),
     }
 
 
@@ -24,16 +34,18 @@ def reduce(chunk, **_):
     from mergescale.merging.weighted_sum import times
 
     total = 0
-    for delta, weight, smallest, outlier in zip(
+    for delta, weight, smallest, until, outlier, until_outlier in zip(
         chunk.deltas,
         chunk.weights,
         chunk.of_experts("smallest kept"),
+        chunk.until("smallest kept"),
         chunk.of_experts("smallest outlier"),
+        chunk.until("smallest outlier"),
         strict=True,
     ):
-        kept = trim(delta, smallest)
+        kept = trim(delta, smallest, until)
         if outlier != float("inf"):
-            kept = kept - trim(delta, outlier)
+            kept = kept - trim(delta, outlier, until_outlier)
         total = total + times(kept, weight)
     return total
 
@@ -55,6 +67,7 @@ METHOD = Method(
         ),
         TRIM_SCOPE.with_default("tensor"),
         ROUNDING,
+        AT_THRESHOLD,
         SWEPT_LAMBDA,
     ),
 )

@@ -6,21 +6,33 @@ mean over the experts that agree with it.
 
 from mergescale.merging.election import Election
 from mergescale.merging.entries import Entries
-from mergescale.merging.method import AGGREGATE, DENSITY, ROUNDING, SWEPT_LAMBDA, TRIM_SCOPE, Method
-from mergescale.merging.statistics import Threshold
+from mergescale.merging.method import (
+    AGGREGATE,
+    AT_THRESHOLD,
+    DENSITY,
+    ROUNDING,
+    SWEPT_LAMBDA,
+    TRIM_SCOPE,
+    Method,
+)
+from mergescale.merging.statistics import ALL, Threshold
 
 
-def prepare(density, trim_scope, rounding, **_):
+def prepare(density, trim_scope, rounding, at_threshold=ALL, **_):
     """The magnitude that an entry must have to be kept."""
-    return {"smallest kept": Threshold(density, trim_scope, rounding)}
+    return {"smallest kept": Threshold(density, trim_scope, rounding, at_threshold)}
 
 
 def reduce(chunk, aggregate, **_):
     """tau = disjoint_mean_i(w_i trim(tau_i))"""
     trimmed = [
-        Entries(delta, weight, smallest=smallest)
-        for delta, smallest, weight in zip(
-            chunk.deltas, chunk.of_experts("smallest kept"), chunk.weights, strict=True
+        Entries(delta, weight, smallest, until)
+        for delta, weight, smallest, until in zip(
+            chunk.deltas,
+            chunk.weights,
+            chunk.of_experts("smallest kept"),
+            chunk.until("smallest kept"),
+            strict=True,
         )
     ]
     return Election(trimmed, aggregate)
@@ -31,5 +43,5 @@ METHOD = Method(
     title="TIES",
     prepare=prepare,
     reduce=reduce,
-    parameters=(DENSITY, TRIM_SCOPE, ROUNDING, AGGREGATE, SWEPT_LAMBDA),
+    parameters=(DENSITY, TRIM_SCOPE, ROUNDING, AT_THRESHOLD, AGGREGATE, SWEPT_LAMBDA),
 )

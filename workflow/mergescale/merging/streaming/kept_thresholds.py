@@ -11,25 +11,26 @@ from pathlib import Path
 
 from mergescale.merging.statistics import Threshold
 from mergescale.merging.streaming.source import Source
+from mergescale.merging.threshold import Limit
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def read_kept(
     kept: Path | None, base: Source, expert: Source, wish: Threshold, names: Sequence[str]
-) -> dict[str, float] | None:
+) -> dict[str, Limit] | None:
     """{name: threshold} of an expert; None where the folder `kept` does not hold it whole."""
     if kept is None:
         return None
     try:
         found = json.loads(_file(kept, base, expert, wish).read_text())
-        return {name: float.fromhex(found[name]) for name in names}
+        return {name: _read(found[name]) for name in names}
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None  # damaged: computed again
 
 
 def keep(
-    kept: Path | None, base: Source, expert: Source, wish: Threshold, values: Mapping[str, float]
+    kept: Path | None, base: Source, expert: Source, wish: Threshold, limits: Mapping[str, Limit]
 ) -> None:
     """Write {name: threshold}; where that is not possible it is left, and computed again."""
     if kept is None:
@@ -38,10 +39,20 @@ def keep(
         kept.mkdir(parents=True, exist_ok=True)
         file = _file(kept, base, expert, wish)
         partial = file.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({name: value.hex() for name, value in values.items()}))
+        told = {name: (of.smallest.hex(), of.end, of.kept) for name, of in limits.items()}
+        partial.write_text(json.dumps(told))
         os.replace(partial, file)
     except OSError:
         pass
+
+
+def _read(told: Sequence) -> Limit:
+    """Raises ValueError or TypeError for what is none."""
+    smallest, end, kept = told
+    if end is not None:
+        tensor, at = end
+        end = str(tensor), int(at)
+    return Limit(float.fromhex(smallest), end, None if kept is None else int(kept))
 
 
 def _file(kept: Path, base: Source, expert: Source, wish: Threshold) -> Path:

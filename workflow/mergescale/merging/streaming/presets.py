@@ -6,7 +6,8 @@ from typing import Any
 
 from mergescale.merging.method import Method
 
-# preset: {method: flags}. A method that a preset does not name keeps its defaults.
+# preset: {method: flags}. A method that a preset does not name keeps its defaults. Which entries of
+# those that tie with a threshold both packages keep is arbitrary; here it is the first ones.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The authors of TIES: the whole model's largest entries, ties kept, disjoint mean.
     "paper": {},
@@ -14,14 +15,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # up. What no flag does: its DARE rescales each tensor to the L1 norm it had; its Breadcrumbs
     # rounds both shares by themselves, so that one entry more or less may be kept.
     "mergekit": {
-        "ties": {"trim_scope": "tensor", "rounding": "at_least_one"},
+        "ties": {"trim_scope": "tensor", "rounding": "at_least_one", "at_threshold": "first"},
         "dare_ties": {"aggregate": "sum"},
-        "breadcrumbs": {"trim_scope": "tensor", "rounding": "down"},
+        "breadcrumbs": {"trim_scope": "tensor", "rounding": "down", "at_threshold": "first"},
     },
     # peft.utils.merge_utils: int(density * n), or none; disjoint mean everywhere. Its elections do
     # not see the experts' weights: with elections only a factor common to all has its counterpart
     # here, lambda.
-    "peft": {"ties": {"trim_scope": "tensor", "rounding": "down"}},
+    "peft": {"ties": {"trim_scope": "tensor", "rounding": "down", "at_threshold": "first"}},
 }
 
 

@@ -154,10 +154,7 @@ def _merge(
                         f"experts.{expert}.{key}: {key} is common to all experts; put it beside "
                         "method"
                     )
-            overrides[expert] = {
-                key: method.canonical({**parameters, key: value})[key]
-                for key, value in mine.items()
-            }
+            overrides[expert] = {key: method.checked(key, value) for key, value in mine.items()}
         method.check_weights(list(weights.values()))
         seed = entry.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool):

@@ -76,8 +76,24 @@ def record_of(
         },
         "dtype": merge.dtype,
         "lost_update": tally.lost[number] / moving if moving else 0.0,
+        **_shares(merge, engine, found),
         **_told(merge, found),
     }
+
+
+def _shares(merge: Merge, engine: Engine, found: Found) -> dict[str, Any]:
+    """What share of each expert's entries reaches its thresholds: what trimming really kept."""
+    counts = found.kept_by(merge)
+    return (
+        {
+            "share_from": {
+                name: {expert: count / engine.base.elements for expert, count in of.items()}
+                for name, of in counts.items()
+            }
+        }
+        if counts
+        else {}
+    )
 
 
 def _told(merge: Merge, found: Found) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from mergescale.merging.in_memory import blocks
 from mergescale.merging.statistics import Sum, Threshold
 from mergescale.merging.streaming.kept_thresholds import keep, read_kept
 from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
-from mergescale.merging.streaming.thresholds import Share, thresholds
+from mergescale.merging.streaming.thresholds import thresholds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mergescale.merging.streaming.merge import Merge
     from mergescale.merging.streaming.stream import Engine
+    from mergescale.merging.threshold import Limit
 
 WHOLE = ""  # what stands for a tensor's name where all are meant
 
@@ -27,13 +28,13 @@ class Found:
     """Statistics by what asked for them."""
 
     # {(expert, wish): {tensor: threshold}}; under WHOLE one that holds in all tensors
-    thresholds: dict[tuple[str, Threshold], dict[str, float]] = field(default_factory=dict)
+    thresholds: dict[tuple[str, Threshold], dict[str, Limit]] = field(default_factory=dict)
     # {(tau key, name): {tensor: sum}}
     sums: dict[tuple[str, str], dict[str, Tensor]] = field(default_factory=dict)
 
-    def thresholds_in(self, merge: Merge, tensor: str) -> dict[str, list[float]]:
+    def thresholds_in(self, merge: Merge, tensor: str) -> dict[str, list[Limit]]:
         """{name: threshold of each expert} of a merge in a tensor."""
-        every: dict[str, list[float]] = {}
+        every: dict[str, list[Limit]] = {}
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
@@ -41,6 +42,17 @@ class Found:
                     every.setdefault(name, []).append(
                         of[WHOLE if wish.scope == "model" else tensor]
                     )
+        return every
+
+    def kept_by(self, merge: Merge) -> dict[str, dict[str, int]]:
+        """{name: {expert: how many entries are from its threshold on, but for zeros}}, if known."""
+        every: dict[str, dict[str, int]] = {}
+        for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
+            for name, wish in wishes.items():
+                if isinstance(wish, Threshold):
+                    counts = [limit.kept for limit in self.thresholds[expert, wish].values()]
+                    if None not in counts:
+                        every.setdefault(name, {})[expert] = sum(counts)
         return every
 
     def sums_in(self, merge: Merge, tensor: str) -> dict[str, Tensor]:
@@ -59,28 +71,23 @@ def find(
     found = Found()
     sources = dict(zip(engine.names, engine.experts, strict=True))
     tensors = [stored.name for stored in engine.base.tensors.values() if stored.floating]
-    missing: dict[str, dict[str, set[Share]]] = {}
+    missing: dict[str, dict[str, set[Threshold]]] = {}
     for expert, wish in wishes:
         names = [WHOLE] if wish.scope == "model" else tensors
         known = read_kept(kept, engine.base, sources[expert], wish, names)
         if known is None:
-            missing.setdefault(wish.scope, {}).setdefault(expert, set()).add(
-                (wish.density, wish.rounding)
-            )
+            missing.setdefault(wish.scope, {}).setdefault(expert, set()).add(wish)
         else:
             found.thresholds[expert, wish] = known
     for scope, wanted in missing.items():
         groups = {WHOLE: tensors} if scope == "model" else {name: [name] for name in tensors}
         for group, names in groups.items():
-            every = thresholds(engine, wanted, names, progress)
-            for (expert, (density, rounding)), value in every.items():
-                wish = Threshold(density, scope, rounding)
-                found.thresholds.setdefault((expert, wish), {})[group] = value
-        for expert, shares in wanted.items():
-            for density, rounding in shares:
-                wish = Threshold(density, scope, rounding)
-                values = found.thresholds[expert, wish]
-                keep(kept, engine.base, sources[expert], wish, values)
+            for key, limit in thresholds(engine, wanted, names, progress).items():
+                found.thresholds.setdefault(key, {})[group] = limit
+        for expert, its in wanted.items():
+            for wish in its:
+                limits = found.thresholds[expert, wish]
+                keep(kept, engine.base, sources[expert], wish, limits)
     for (key, name), (merge, wish) in sums.items():
         found.sums[key, name] = _sums(engine, merge, wish, tensors, progress)
     return found

@@ -3,7 +3,8 @@
 A sample of the blocks tells about where a threshold lies. One look at everything then counts the
 entries above that neighbourhood, and those in it one by one; if the wanted rank is among these, the
 threshold is found, exactly. If not (and for small models, where a sample tells little), two looks
-find it for certain: one for the upper half of its bits, one for the lower.
+find it for certain: one for the upper half of its bits, one for the lower. One more finds the place
+where entries that tie with it end, if there is room for some of them only.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.histogram import LowerHalves, UpperHalves
+from mergescale.merging.histogram import LowerHalves, Place, UpperHalves
+from mergescale.merging.statistics import FIRST, Threshold
+from mergescale.merging.streaming.first_entries import Room, first_beyond_room
 from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
-from mergescale.merging.threshold import certain, kept_count
+from mergescale.merging.threshold import Limit, certain, kept_count
 
 if TYPE_CHECKING:
     from mergescale.merging.streaming.stream import Engine
@@ -24,33 +27,35 @@ SAMPLED = 16  # a block of so many is in the sample
 _LEAST_SAMPLE = 32  # blocks: fewer are no sample
 _MOST_BINS = 4  # where a guess needs more, each of 512 kB a thread and expert, it is none
 
-# A share of the entries that are kept: density and rounding, as in `Threshold`.
-Share = tuple[float, str]
-
 
 def thresholds(
     engine: Engine,
-    wanted: Mapping[str, set[Share]],
+    wanted: Mapping[str, set[Threshold]],
     names: Sequence[str],
     progress: Callable[[int], None],
-) -> dict[tuple[str, Share], float]:
+) -> dict[tuple[str, Threshold], Limit]:
     """Thresholds of several experts at once, in the tensors called `names` taken together.
 
-    wanted: {expert: shares}. progress: told of bytes read.
+    wanted: {expert: thresholds}; their scope is not looked at. progress: told of bytes read.
     """
     look = _Look(engine, names, progress)
-    ranks: dict[int, dict[Share, int]] = {
-        engine.names.index(expert): {s: kept_count(look.elements, *s) for s in sorted(shares)}
-        for expert, shares in wanted.items()
+    ranks = {
+        (expert, wish): (
+            engine.names.index(expert),
+            kept_count(look.elements, wish.density, wish.rounding),
+        )
+        for expert, wishes in wanted.items()
+        for wish in wishes
     }
-    found: dict[tuple[int, int], float | None] = {
-        (n, rank): certain(look.elements, rank) for n, own in ranks.items() for rank in own.values()
+    known = {(n, rank): certain(look.elements, rank) for n, rank in ranks.values()}
+    found: dict[tuple[int, int], Place | None] = {
+        key: None for key, value in known.items() if value is None
     }
 
     def missing() -> dict[int, list[int]]:
         left: dict[int, list[int]] = {}
-        for (n, rank), value in found.items():
-            if value is None:
+        for (n, rank), place in found.items():
+            if place is None:
                 left.setdefault(n, []).append(rank)
         return left
 
@@ -58,15 +63,29 @@ def thresholds(
         found |= _in_one_look(look, missing())
     if missing():
         found |= _in_two_looks(look, missing())
-    return {
-        (engine.names[n], share): found[n, rank]
-        for n, own in ranks.items()
-        for share, rank in own.items()
+    of_first = {ranks[key] for key in ranks if key[1].at_threshold == FIRST}
+    rooms = {
+        (n, rank): Room(place.value, rank - place.larger)
+        for (n, rank), place in found.items()
+        # Zeros are the same whether they are kept or not.
+        if (n, rank) in of_first and place.value and rank < place.larger + place.equal
     }
+    ends = first_beyond_room(engine, rooms, names, progress) if rooms else {}
+    limits = {}
+    for (expert, wish), (n, rank) in ranks.items():
+        if (n, rank) in found:
+            end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
+            limits[expert, wish] = found[n, rank].limit(rank, end)
+        else:
+            limits[expert, wish] = Limit(known[n, rank], kept=None if rank else 0)
+    return limits
 
 
 def expected_looks(elements: Iterable[int]) -> float:
-    """How often `thresholds` reads tensors of these lengths, unless the sample misleads."""
+    """How often `thresholds` reads tensors of these lengths, unless the sample misleads.
+
+    Without the look for the first of the entries that tie: one at most, less where they are many.
+    """
     blocks = sum(-(-length // BLOCK) for length in elements)
     return 1 + 1 / SAMPLED if blocks >= SAMPLED * _LEAST_SAMPLE else 2
 
@@ -112,7 +131,7 @@ class _Look:
 
 def _in_one_look(
     look: _Look, wanted: Mapping[int, list[int]]
-) -> dict[tuple[int, int], float | None]:
+) -> dict[tuple[int, int], Place | None]:
     """{(expert, rank): the entry, None where the sample has pointed to the wrong bins}."""
     loops = look.engine.compiled
     upper = look.at(look.sample, {n: lambda: UpperHalves(loops) for n in wanted})
@@ -125,7 +144,7 @@ def _in_one_look(
     return _counted(look, wanted, guessed)
 
 
-def _in_two_looks(look: _Look, wanted: Mapping[int, list[int]]) -> dict[tuple[int, int], float]:
+def _in_two_looks(look: _Look, wanted: Mapping[int, list[int]]) -> dict[tuple[int, int], Place]:
     """{(expert, rank): the entry}."""
     loops = look.engine.compiled
     upper = look.at(look.all, {n: lambda: UpperHalves(loops) for n in wanted})
@@ -135,10 +154,10 @@ def _in_two_looks(look: _Look, wanted: Mapping[int, list[int]]) -> dict[tuple[in
 
 def _counted(
     look: _Look, wanted: Mapping[int, list[int]], bins: Mapping[int, set[int]]
-) -> dict[tuple[int, int], float | None]:
+) -> dict[tuple[int, int], Place | None]:
     """{(expert, rank): the entry, None where it lies in none of these bins}; one look."""
     loops = look.engine.compiled
     lower = look.at(
         look.all, {n: lambda own=own: LowerHalves(own, loops) for n, own in bins.items()}
     )
-    return {(n, rank): lower[n].value(rank) for n, ranks in wanted.items() for rank in ranks}
+    return {(n, rank): lower[n].place(rank) for n, ranks in wanted.items() for rank in ranks}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mergescale.cores import usable_cores
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.statistics import Threshold
+from mergescale.merging.statistics import FIRST, Threshold
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.output_folder import FORMAT_NAMES
@@ -68,20 +68,25 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     merged = base.bytes + sum(_floating(expert) for expert in experts.values())
     looked = 0
     looks: dict[str, set[str]] = {}
+    firsts: dict[str, set[str]] = {}
     summed: set[tuple[str, str]] = set()
     for merge in merges:
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
                     looks.setdefault(wish.scope, set()).add(expert)
+                    if wish.at_threshold == FIRST:
+                        firsts.setdefault(wish.scope, set()).add(expert)
                 elif (merge.tau_key, name) not in summed:
                     summed.add((merge.tau_key, name))
                     looked += floating + sum(_floating(experts[e]) for e in merge.experts)
+    every = [stored.name for stored in base.tensors.values() if stored.floating]
     for scope, names in looks.items():
-        every = [stored.name for stored in base.tensors.values() if stored.floating]
         for group in [every] if scope == "model" else [[name] for name in every]:
             once = sum(s.tensors[t].bytes for s in (base, *map(experts.get, names)) for t in group)
             looked += round(once * expected_looks(base.tensors[t].elements for t in group))
+    for names in firsts.values():  # one more look each, at most
+        looked += floating + sum(_floating(experts[e]) for e in names)
     weights = sum(
         stored.elements * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
         for merge in merges
