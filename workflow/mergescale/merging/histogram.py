@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mergescale.merging.statistics import Threshold
 
 _LOW_BITS = 16
+MOST_BINS = 6  # that are counted at once for an expert; each takes 512 kB in every thread
 _LOW_BINS = 1 << _LOW_BITS
 _HIGH_BINS = 1 << (31 - _LOW_BITS)
 
@@ -75,9 +76,9 @@ class UpperHalves:
         """The bins in which an entry of about this rank may lie, largest first.
 
         For entries that are a sample of others: it may be off by chance (by the square root of the
-        rank, three times over), and since blocks differ (a percent).
+        rank, three times over), and since blocks differ (half a percent).
         """
-        off = ceil(3 * sqrt(rank) + 0.01 * rank)
+        off = ceil(3 * sqrt(rank) + 0.005 * rank)
         largest = self.find(max(1, rank - off))
         smallest = self.find(min(rank + off, int(self.counts.sum())))
         return [b for b in range(largest, smallest - 1, -1) if self.counts[b]]

@@ -9,12 +9,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from mergescale.merging.histogram import MOST_BINS
 from mergescale.merging.streaming.pieces import piece_elements
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-# Each thread's histograms of one expert: both levels, one density more than usual.
-_HISTOGRAM_BYTES = (1 << 15) * 8 + 3 * (1 << 16) * 8
+# Each thread's histograms of one expert, both levels.
+_HISTOGRAM_BYTES = (1 << 15) * 8 + MOST_BINS * (1 << 16) * 8
 _HEADROOM = 48_000_000  # allocator, python objects, writing
 _KEPT_FREE = 32_000_000  # bytes of freed memory that each thread may keep
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets

@@ -2,30 +2,25 @@
 
 A sample of the blocks tells about where a threshold lies. One look at everything then counts the
 entries above that neighbourhood, and those in it one by one; if the wanted rank is among these, the
-threshold is found, exactly. If not (and for small models, where a sample tells little), two looks
-find it for certain: one for the upper half of its bits, one for the lower. One more finds the place
-where entries that tie with it end, if there is room for some of them only.
+threshold is found, exactly. If not (and for small models, where a sample tells little), that look
+has counted the upper halves of all entries' bits as well, and another one counts the lower halves
+where they matter. One more finds the place where entries that tie with the threshold end, if there
+is room for some of them only.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from mergescale.merging.histogram import LowerHalves, Place, UpperHalves
+from mergescale.merging.histogram import MOST_BINS, Place, UpperHalves
 from mergescale.merging.statistics import FIRST, Threshold
 from mergescale.merging.streaming.first_entries import Room, first_beyond_room
-from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
+from mergescale.merging.streaming.look import SAMPLED, Look, sampled_blocks
 from mergescale.merging.threshold import Limit, certain, kept_count
 
 if TYPE_CHECKING:
     from mergescale.merging.streaming.stream import Engine
-
-SAMPLED = 16  # a block of so many is in the sample
-_LEAST_SAMPLE = 32  # blocks: fewer are no sample
-_MOST_BINS = 4  # where a guess needs more, each of 512 kB a thread and expert, it is none
 
 
 def thresholds(
@@ -38,7 +33,7 @@ def thresholds(
 
     wanted: {expert: thresholds}; their scope is not looked at. progress: told of bytes read.
     """
-    look = _Look(engine, names, progress)
+    look = Look(engine, names, progress)
     ranks = {
         (expert, wish): (
             engine.names.index(expert),
@@ -48,21 +43,7 @@ def thresholds(
         for wish in wishes
     }
     known = {(n, rank): certain(look.elements, rank) for n, rank in ranks.values()}
-    found: dict[tuple[int, int], Place | None] = {
-        key: None for key, value in known.items() if value is None
-    }
-
-    def missing() -> dict[int, list[int]]:
-        left: dict[int, list[int]] = {}
-        for (n, rank), place in found.items():
-            if place is None:
-                left.setdefault(n, []).append(rank)
-        return left
-
-    if missing() and len(look.sample) >= _LEAST_SAMPLE:
-        found |= _in_one_look(look, missing())
-    if missing():
-        found |= _in_two_looks(look, missing())
+    found = _places(look, {key for key, value in known.items() if value is None})
     of_first = {ranks[key] for key in ranks if key[1].at_threshold == FIRST}
     rooms = {
         (n, rank): Room(place.value, rank - place.larger)
@@ -81,83 +62,44 @@ def thresholds(
     return limits
 
 
-def expected_looks(elements: Iterable[int]) -> float:
-    """How often `thresholds` reads tensors of these lengths, unless the sample misleads.
+def most_looks(lengths: Sequence[int]) -> float:
+    """How often `thresholds` reads tensors of these lengths, if the sample misleads.
 
-    Without the look for the first of the entries that tie: one at most, less where they are many.
+    Without the look for the first of the entries that tie, and for at most `MOST_BINS` thresholds
+    of an expert; each further look finds as many.
     """
-    blocks = sum(-(-length // BLOCK) for length in elements)
-    return 1 + 1 / SAMPLED if blocks >= SAMPLED * _LEAST_SAMPLE else 2
+    return 2 + 1 / SAMPLED if sampled_blocks(lengths) else 2
 
 
-class _Look:
-    """Histograms of experts' task vectors, over all pieces of some tensors or a sample of them."""
-
-    def __init__(
-        self, engine: Engine, names: Sequence[str], progress: Callable[[int], None]
-    ) -> None:
-        self.engine, self.progress = engine, progress
-        self.all = list(pieces(engine.base, engine.elements, names))
-        # Every so many-th, so that each tensor has its share in it.
-        every = pieces(engine.base, BLOCK, names)
-        self.sample = list(islice(every, SAMPLED // 2, None, SAMPLED))
-        self.elements = sum(len(piece) for piece in self.all)
-
-    def at(self, todo: Sequence[Piece], makers: Mapping[int, Callable[[], Any]]) -> dict[int, Any]:
-        """{number of an expert: a new histogram of its entries}."""
-        if not makers:
-            return {}
-        own = threading.local()
-        every: list[dict[int, Any]] = []
-        lock = threading.Lock()
-
-        def work(piece: Piece) -> None:
-            if not hasattr(own, "counts"):
-                own.counts = {number: make() for number, make in makers.items()}
-                with lock:
-                    every.append(own.counts)
-            _, deltas = self.engine.reader.deltas(piece, list(makers))
-            for number, delta in zip(makers, deltas, strict=True):
-                own.counts[number].add(delta.cpu())
-
-        for piece, _ in in_order(work, todo, self.engine.threads):
-            self.progress(self.engine.bytes_of(piece, makers))
-        total, *others = every
-        for counts in others:
-            for number, histogram in counts.items():
-                total[number].merge(histogram)
-        return total
+def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Place]:
+    """The entries of these (number of an expert, rank)."""
+    found: dict[tuple[int, int], Place] = {}
+    uppers: dict[int, UpperHalves] = {}
+    guesses = _guesses(look, wanted)
+    while missing := wanted - found.keys():
+        bins: dict[int, set[int]] = {n: set(guesses.get(n, ())) for n, _ in missing}
+        for n, rank in missing if uppers else ():
+            if len(bins[n]) < MOST_BINS:
+                bins[n].add(uppers[n].find(rank))
+        counted = look.at_all(bins, upper=not uppers)
+        for n, rank in missing:
+            place = counted[n][0].place(rank)
+            if place:
+                found[n, rank] = place
+        uppers = uppers or {n: upper for n, (_, upper) in counted.items()}
+        guesses = {}
+    return found
 
 
-def _in_one_look(
-    look: _Look, wanted: Mapping[int, list[int]]
-) -> dict[tuple[int, int], Place | None]:
-    """{(expert, rank): the entry, None where the sample has pointed to the wrong bins}."""
-    loops = look.engine.compiled
-    upper = look.at(look.sample, {n: lambda: UpperHalves(loops) for n in wanted})
-    sampled = sum(len(piece) for piece in look.sample) / look.elements
-    guessed: dict[int, set[int]] = {n: set() for n in wanted}
-    for n, ranks in wanted.items():
-        for rank in ranks:
-            bins = upper[n].near(max(1, round(rank * sampled)))
-            guessed[n].update(bins if len(bins) <= _MOST_BINS else ())
-    return _counted(look, wanted, guessed)
-
-
-def _in_two_looks(look: _Look, wanted: Mapping[int, list[int]]) -> dict[tuple[int, int], Place]:
-    """{(expert, rank): the entry}."""
-    loops = look.engine.compiled
-    upper = look.at(look.all, {n: lambda: UpperHalves(loops) for n in wanted})
-    bins = {n: {upper[n].find(rank) for rank in ranks} for n, ranks in wanted.items()}
-    return _counted(look, wanted, bins)
-
-
-def _counted(
-    look: _Look, wanted: Mapping[int, list[int]], bins: Mapping[int, set[int]]
-) -> dict[tuple[int, int], Place | None]:
-    """{(expert, rank): the entry, None where it lies in none of these bins}; one look."""
-    loops = look.engine.compiled
-    lower = look.at(
-        look.all, {n: lambda own=own: LowerHalves(own, loops) for n, own in bins.items()}
-    )
-    return {(n, rank): lower[n].place(rank) for n, ranks in wanted.items() for rank in ranks}
+def _guesses(look: Look, wanted: set[tuple[int, int]]) -> dict[int, set[int]]:
+    """{number of an expert: bins in which its entries may lie}, as far as a sample tells."""
+    found: dict[int, set[int]] = {}
+    if not wanted or not look.sample:
+        return found
+    uppers = look.at_sample(sorted({n for n, _ in wanted}))
+    share = sum(len(piece) for piece in look.sample) / look.elements
+    for n, rank in sorted(wanted):
+        bins = found.setdefault(n, set()) | set(uppers[n].near(max(1, round(rank * share))))
+        if len(bins) <= MOST_BINS:
+            found[n] = bins
+    return found

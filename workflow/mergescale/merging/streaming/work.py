@@ -16,7 +16,7 @@ from mergescale.merging.streaming.pieces import element_bytes, piece_elements
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
 from mergescale.merging.streaming.source import Source
-from mergescale.merging.streaming.thresholds import expected_looks
+from mergescale.merging.streaming.thresholds import most_looks
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     for scope, names in looks.items():
         for group in [every] if scope == "model" else [[name] for name in every]:
             once = sum(s.tensors[t].bytes for s in (base, *map(experts.get, names)) for t in group)
-            looked += round(once * expected_looks(base.tensors[t].elements for t in group))
+            looked += round(once * most_looks([base.tensors[t].elements for t in group]))
     for names in firsts.values():  # one more look each, at most
         looked += floating + sum(_floating(experts[e]) for e in names)
     weights = sum(
@@ -131,8 +131,8 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
     elements = piece_elements(len(recipe.experts), threads, memory)
     held = threads * elements * element_bytes(len(recipe.experts))
     lines += [
-        f"inputs: {told_bytes(work.inputs)}; read in all passes: {told_bytes(work.read)} "
-        "(less where thresholds are kept from before, more where a sample of the weights misleads)",
+        f"inputs: {told_bytes(work.inputs)}; read in all passes: at most {told_bytes(work.read)} "
+        "(less where a sample tells thresholds, or they are kept from before)",
         f"written: {told_bytes(work.written)}",
         f"memory: at most {told_bytes(memory_limit)}; {threads} "
         f"{'threads hold pieces' if threads > 1 else 'thread holds a piece'} of {elements:,} "

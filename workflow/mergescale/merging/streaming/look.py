@@ -1,0 +1,94 @@
+"""A look at task vectors: histograms of all entries of some tensors, or of a sample of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from mergescale.merging.histogram import LowerHalves, UpperHalves
+from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
+
+if TYPE_CHECKING:
+    from mergescale.merging.streaming.stream import Engine
+
+SAMPLED = 16  # a block of so many is in the sample
+LEAST_SAMPLE = 32  # blocks: fewer are no sample
+
+
+def sampled_blocks(lengths: Sequence[int]) -> int:
+    """How many blocks are a sample of tensors of these lengths; 0 where they are too few."""
+    blocks = sum(-(-length // BLOCK) for length in lengths)
+    found = len(range(SAMPLED // 2, blocks, SAMPLED))
+    return found if found >= LEAST_SAMPLE else 0
+
+
+class Look:
+    """What can be looked at: some tensors of an engine's experts, taken together.
+
+    progress: told of bytes read. elements: of one expert.
+    """
+
+    def __init__(
+        self, engine: Engine, names: Sequence[str], progress: Callable[[int], None]
+    ) -> None:
+        self.engine, self.names, self.progress = engine, names, progress
+        self.lengths = [engine.base.tensors[name].elements for name in names]
+        self.elements = sum(self.lengths)
+
+    @cached_property
+    def sample(self) -> list[Piece]:
+        """A block of every so many, so that each tensor has its share in it; none of few."""
+        if not sampled_blocks(self.lengths):
+            return []
+        blocks = pieces(self.engine.base, BLOCK, self.names)
+        return list(islice(blocks, SAMPLED // 2, None, SAMPLED))
+
+    def at_sample(self, experts: Sequence[int]) -> dict[int, UpperHalves]:
+        """{number of an expert: its histogram in the sample}."""
+        loops = self.engine.compiled
+        found = self._at(self.sample, {n: lambda: [UpperHalves(loops)] for n in experts})
+        return {n: upper for n, (upper,) in found.items()}
+
+    def at_all(
+        self, bins: Mapping[int, set[int]], upper: bool
+    ) -> dict[int, tuple[LowerHalves, UpperHalves | None]]:
+        """{number of an expert: its histogram in these bins, and if asked for in all}."""
+        loops = self.engine.compiled
+
+        def maker(own: set[int]) -> Callable[[], list[Any]]:
+            return lambda: [LowerHalves(own, loops), *([UpperHalves(loops)] if upper else [])]
+
+        todo = list(pieces(self.engine.base, self.engine.elements, self.names))
+        found = self._at(todo, {n: maker(own) for n, own in bins.items()})
+        return {n: (own[0], own[1] if upper else None) for n, own in found.items()}
+
+    def _at(
+        self, todo: Sequence[Piece], makers: Mapping[int, Callable[[], list[Any]]]
+    ) -> dict[int, list[Any]]:
+        """{number of an expert: what its maker makes, with all entries added}; not of nothing."""
+        own = threading.local()
+        every: list[dict[int, list[Any]]] = []
+        lock = threading.Lock()
+
+        def work(piece: Piece) -> None:
+            if not hasattr(own, "counts"):
+                own.counts = {number: make() for number, make in makers.items()}
+                with lock:
+                    every.append(own.counts)
+            _, deltas = self.engine.reader.deltas(piece, list(makers))
+            for number, delta in zip(makers, deltas, strict=True):
+                values = delta.cpu()
+                for histogram in own.counts[number]:
+                    histogram.add(values)
+
+        for piece, _ in in_order(work, todo, self.engine.threads):
+            self.progress(self.engine.bytes_of(piece, makers))
+        total, *others = every
+        for counts in others:
+            for number, histograms in counts.items():
+                for histogram, other in zip(total[number], histograms, strict=True):
+                    histogram.merge(other)
+        return total
