@@ -204,6 +204,10 @@ RECIPES = {
     "merges is a list": ({"merges": [{"method": "averaging"}]}, ["merges must be a mapping"]),
     "merges is empty": ({"merges": {}}, ["merges must be a mapping"]),
     "merge is null": ({"merges": {"a": None}}, ["merges.a: method is missing"]),
+    "capitals only": (
+        {"merges": {"sum": {"method": "averaging"}, "Sum": {"method": "averaging"}}},
+        ["merges has sum and Sum, which are one folder on macOS"],
+    ),
     "typo in a merge": (
         {"merges": {"a": {**TIES, "densty": 0.1}}},
         ["merges.a: ties has no parameter 'densty'; its parameters: density"],

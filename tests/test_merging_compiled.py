@@ -14,7 +14,7 @@ from mergescale.merging import random_mask
 from mergescale.merging.compiled import loading
 from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
 from mergescale.merging.compiled.random_mask import keep
-from mergescale.merging.election import MEAN, SUM, Election, elected, elections_held
+from mergescale.merging.election import MEAN, SUM, Election, all_held, elected, held
 from mergescale.merging.entries import Entries
 from mergescale.merging.histogram import LowerHalves, UpperHalves, count_equal
 from mergescale.merging.random_mask import RandomNumbers
@@ -68,7 +68,7 @@ def test_elections(random, left, experts, weights, aggregate):
             more |= {"smallest": 0.125, "until": SIZE // 3}
         entries.append(Entries(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
     expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
-    made = elections_held([Election(entries, aggregate)], compiled=True)
+    made = all_held([Election(entries, aggregate)])
     assert same(made[0], expected)
     assert bool(expected.any()) == (left != "none")
 
@@ -83,7 +83,7 @@ def test_elections_of_one_piece(random):
         Election([Entries(delta, kept=kept, share=0.3) for delta in deltas[1:]], SUM),
         Election([Entries(deltas[3], weight=-1.0), Entries(deltas[2], weight=1.0)]),
     ]
-    one_by_one, at_once = (elections_held(made, compiled) for compiled in (False, True))
+    one_by_one, at_once = [held(one) for one in made], all_held(made)
     assert at_once[1] is deltas[0]
     assert all(same(one, other) for one, other in zip(one_by_one, at_once, strict=True))
 
@@ -199,12 +199,17 @@ def test_what_a_method_must_return(tau, words):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"delta": torch.zeros(4)}, {"delta": torch.zeros(3).double()}, {"kept": np.ones(2, bool)}],
+    [
+        {"delta": torch.zeros(4)},
+        {"delta": torch.zeros(3).double()},
+        {"kept": np.ones(2, bool)},
+        {"kept": np.ones(6, bool)[::2]},
+    ],
 )
 def test_what_a_loop_would_read_beyond_is_refused(changed):
     entries = [Entries(torch.zeros(3)), Entries(**{"delta": torch.zeros(3)} | changed)]
     with pytest.raises(ValueError, match="of one length|as many booleans"):
-        elections_held([Election(entries)], compiled=True)
+        all_held([Election(entries)])
 
 
 def test_loops_that_nothing_can_keep():

@@ -91,7 +91,8 @@ def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
     deltas = addresses_of([entry.delta for entry in every], size)
     for entry in every:
         kept = entry.kept
-        if kept is not None and (kept.dtype != bool or kept.shape != (size,)):
+        fits = kept is None or (kept.dtype == bool and kept.flags.c_contiguous)
+        if not fits or (kept is not None and kept.shape != (size,)):
             raise ValueError("what is kept of a task vector is told by as many booleans")
     least = [min(entry.weight for entry in election.entries) for election in elections]
     made = [torch.empty_like(every[0].delta) for _ in elections]
@@ -116,11 +117,13 @@ def _until(entry: Entries, size: int) -> int:
     return size if entry.until is None or entry.smallest in (0, float("inf")) else entry.until
 
 
-def elections_held(made: Sequence[Any], compiled: bool) -> list[Any]:
-    """What methods returned, with the result of each `Election` in its place."""
+def held(made: Any) -> Any:
+    """What a method returned, or the result of the `Election` that it returned."""
+    return made.tensor() if isinstance(made, Election) else made
+
+
+def all_held(made: Sequence[Any]) -> list[Any]:
+    """`held` of each, by one compiled loop for all elections."""
     elections = [one for one in made if isinstance(one, Election)]
-    if compiled and elections:
-        results = iter(elected_by_a_loop(elections))
-    else:
-        results = (election.tensor() for election in elections)
+    results = iter(elected_by_a_loop(elections) if elections else ())
     return [next(results) if isinstance(one, Election) else one for one in made]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.chunk import Chunk
-from mergescale.merging.election import Election
+from mergescale.merging.election import held
 from mergescale.merging.histogram import limit_of
 from mergescale.merging.method import Method
 from mergescale.merging.statistics import Sum, Threshold, over_tensors
@@ -41,9 +41,7 @@ def merged_task_vector(
         if not len(chunk.base):
             tau[chunk.tensor] = first.clone()  # no element: nothing to add up or to reduce
             continue
-        made = method.reduce(chunk, **chunk.settings[0])
-        if isinstance(made, Election):
-            made = made.tensor()
+        made = held(method.reduce(chunk, **chunk.settings[0]))
         tau[chunk.tensor] = (made[0] if isinstance(made, tuple) else made).view(first.shape)
     return tau
 

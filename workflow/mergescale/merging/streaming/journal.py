@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +13,6 @@ from pathlib import Path
 from mergescale.merging.streaming.output_folder import OutputFolder
 
 _SECONDS_BETWEEN_MARKS = 1.0
-_SECONDS_BETWEEN_HANDOVERS = 0.01
-_LARGE = 100_000_000  # bytes of outputs; smaller ones may stay in the page cache
 
 
 @dataclass
@@ -75,23 +72,13 @@ class Journal:
 
     @contextmanager
     def marking(self, outputs: Sequence[OutputFolder]) -> Iterator[None]:
-        """Within this, marks are made of what is `reached`, every second or so.
-
-        Large outputs go on their way to the disk all the time.
-        """
+        """Within this, marks are made of what is `reached`, every second or so."""
         ended = threading.Event()
-        large = sum(output.bytes for output in outputs) >= _LARGE
-        interval = _SECONDS_BETWEEN_HANDOVERS if large else _SECONDS_BETWEEN_MARKS
 
         def mark() -> None:
-            due = time.monotonic() + _SECONDS_BETWEEN_MARKS
             try:
-                while not ended.wait(interval):
-                    for output in outputs if large else ():
-                        output.hand_over()
-                    if time.monotonic() >= due:
-                        self._mark(outputs, ended)
-                        due = time.monotonic() + _SECONDS_BETWEEN_MARKS
+                while not ended.wait(_SECONDS_BETWEEN_MARKS):
+                    self._mark(outputs, ended)
             except OSError as error:
                 self._error = error
 

@@ -14,16 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
-from mergescale.merging.checkpoint import INDEX, WEIGHTS, copy_companions
+from mergescale.merging.checkpoint import INDEX, copy_companions
 from mergescale.merging.streaming.disk import hand_over, reserve, sync_data
 from mergescale.merging.streaming.disk import sync as bring_to_disk
+from mergescale.merging.streaming.layout import Layout, layout_of
 from mergescale.merging.streaming.pieces import Piece
-from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
 from mergescale.merging.streaming.source import Source
 
-FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
-MASKS = "masks.safetensors"
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -37,6 +36,7 @@ class OutputFolder:
         dtype: of its floating-point tensors: float32, bfloat16 or float16; others stay as they are.
         shard_bytes: most bytes in one file of weights.
         masks: names of boolean masks that are written for each floating-point tensor.
+        layout: where in which file its tensors lie.
     """
 
     folder: Path
@@ -44,15 +44,13 @@ class OutputFolder:
     dtype: str
     shard_bytes: int
     masks: tuple[str, ...] = ()
-    _places: dict[str, tuple[Path, int, int]] = field(default_factory=dict, repr=False)
-    _heads: dict[Path, tuple[bytes, int]] = field(default_factory=dict, repr=False)
-    _index: dict[str, str] = field(default_factory=dict, repr=False)
+    layout: Layout = field(init=False, repr=False)
     _open: dict[Path, int] = field(default_factory=dict, repr=False)
     _lock: int = field(default=-1, repr=False)
     _made: list[Path] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
-        self._plan()
+        self.layout = layout_of(self.base, self.dtype, self.shard_bytes, self.masks)
 
     @property
     def partial(self) -> Path:
@@ -62,7 +60,7 @@ class OutputFolder:
     @property
     def bytes(self) -> int:
         """Bytes of all files of weights."""
-        return sum(size for _, size in self._heads.values())
+        return sum(size for _, size in self.layout.heads.values())
 
     @property
     def begun(self) -> bool:
@@ -106,7 +104,7 @@ class OutputFolder:
                 if path.name != ".lock":
                     deep = path.is_dir() and not path.is_symlink()
                     shutil.rmtree(path) if deep else path.unlink()
-        for file, (head, size) in self._heads.items():
+        for file, (head, size) in self.layout.heads.items():
             path = self.partial / file
             descriptor = os.open(path, _WRITE, 0o644)
             self._open[file] = descriptor
@@ -118,20 +116,28 @@ class OutputFolder:
     def write(self, piece: Piece, values: memoryview, mask: str | None = None) -> None:
         """The bytes of a piece at their place; safe to call from several threads."""
         name = piece.tensor if mask is None else f"{mask}.{piece.tensor}"
-        file, offset, item_bytes = self._places[name]
+        file, offset, item_bytes = self.layout.places[name]
         at, done = offset + piece.start * item_bytes, 0
-        with _naming(self.folder / file, self._heads[file][1]):
+        with _naming(self.folder / file, self.layout.heads[file][1]):
             while done < len(values):
                 done += os.pwrite(self._open[file], values[done:], at + done)
 
     def item_bytes(self, tensor: str) -> int:
         """Bytes of an element of a tensor as it is written."""
-        return self._places[tensor][2]
+        return self.layout.places[tensor][2]
 
-    def hand_over(self) -> None:
-        """Have the system bring to the disk what was written so far, without waiting for it."""
-        for descriptor in list(self._open.values()):  # another thread may close them
-            hand_over(descriptor)
+    def hand_over(self, last: Piece, ended: Event) -> None:
+        """Have the system take to the disk what was written up to a piece; not masks.
+
+        A page that the next piece begins in stays, since it would have to be read back.
+        """
+        file, offset, item_bytes = self.layout.places[last.tensor]
+        for name, descriptor in list(self._open.items()):  # another thread may close them
+            if ended.is_set():
+                return
+            hand_over(descriptor, offset + last.stop * item_bytes if name == file else None)
+            if name == file:
+                return
 
     def sync(self) -> None:
         """Bring to the disk what was written so far."""
@@ -143,9 +149,9 @@ class OutputFolder:
 
         sync: only when all is on the disk.
         """
-        if len(set(self._index.values())) > 1:
-            total = sum(size - len(head) for head, size in self._heads.values())
-            index = {"metadata": {"total_size": total}, "weight_map": self._index}
+        if len(set(self.layout.index.values())) > 1:
+            total = sum(size - len(head) for head, size in self.layout.heads.values())
+            index = {"metadata": {"total_size": total}, "weight_map": self.layout.index}
             _write_text(self.partial / INDEX, json.dumps(index, indent=2, sort_keys=True) + "\n")
         copy_companions(self.base.folder, self.partial, self.dtype)
         _write_text(
@@ -191,54 +197,8 @@ class OutputFolder:
             self._lock = -1
 
     def _whole_in(self, folder: Path) -> bool:
-        files = [(folder / file, size) for file, (_, size) in self._heads.items()]
+        files = [(folder / file, size) for file, (_, size) in self.layout.heads.items()]
         return all(path.is_file() and path.stat().st_size == size for path, size in files)
-
-    def _plan(self) -> None:
-        """Which tensor lies in which file, and where."""
-        shards: list[list[tuple[str, str, tuple[int, ...]]]] = [[]]
-        filled = 0
-        for stored in self.base.tensors.values():
-            dtype = FORMAT_NAMES[self.dtype] if stored.floating else stored.dtype
-            size = stored.elements * ITEM_BYTES[dtype]
-            if shards[-1] and filled + size > self.shard_bytes:
-                shards.append([])
-                filled = 0
-            shards[-1].append((stored.name, dtype, stored.shape))
-            filled += size
-        names = [WEIGHTS]
-        if len(shards) > 1:
-            names = [
-                f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-                for number in range(1, len(shards) + 1)
-            ]
-        for file, tensors in zip(names, shards, strict=True):
-            self._plan_file(Path(file), tensors)
-            self._index.update(dict.fromkeys((name for name, _, _ in tensors), file))
-        if self.masks:
-            self._plan_file(
-                Path(MASKS),
-                [
-                    (f"{mask}.{stored.name}", "BOOL", stored.shape)
-                    for mask in self.masks
-                    for stored in self.base.tensors.values()
-                    if stored.floating
-                ],
-            )
-
-    def _plan_file(self, file: Path, tensors: list[tuple[str, str, tuple[int, ...]]]) -> None:
-        head, starts = encode_header(tensors, {"format": "pt"})
-        if len(starts) < len(tensors):  # masks: of expert a.b and tensor c, of a and b.c
-            raise ValueError(f"{file} would hold two tensors of one name: rename the experts")
-        end = len(head)
-        for name, dtype, shape in tensors:
-            stored_bytes = ITEM_BYTES[dtype]
-            self._places[name] = (file, starts[name], stored_bytes)
-            elements = 1
-            for length in shape:
-                elements *= length
-            end += elements * stored_bytes
-        self._heads[file] = (head, end)
 
 
 @contextmanager

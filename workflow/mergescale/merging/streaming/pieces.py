@@ -33,7 +33,12 @@ class Piece:
 def element_bytes(experts: int) -> int:
     """Bytes of working memory for each element of a piece: what one thread holds at most."""
     raw, fp32 = 8, 4
-    return raw + fp32 * (1 + experts) + fp32 * (2 * experts + 8)
+    return raw + fp32 * (1 + experts) + method_bytes(experts)
+
+
+def method_bytes(experts: int) -> int:
+    """Those among them that methods may hold, of each element."""
+    return 4 * (2 * experts + 8)
 
 
 def piece_elements(

@@ -17,7 +17,7 @@ from mergescale.merging.streaming.recipe_keys import (
     MERGE_KEYS,
     TOP_KEYS,
     check_keys,
-    check_merge_name,
+    check_merge_names,
     check_text_keys,
 )
 
@@ -83,8 +83,7 @@ def _recipe(content: Mapping[str, Any], beside: Path) -> RecipeFile:
     if not isinstance(named, dict) or not named:
         raise ValueError("merges must be a mapping from names to methods")
     if several is not None:
-        for name in several:
-            check_merge_name(name)
+        check_merge_names(several)
     common = {
         "preset": content.get("preset", "paper"),
         "dtype": dtype,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,14 @@ def check_text_keys(content: Any, where: str) -> None:
             check_text_keys(value, where)
 
 
-def check_merge_name(name: str) -> None:
-    """Raises ValueError for what cannot be a folder in the output folder."""
-    if Path(name).name != name or not name.isprintable() or name.startswith(".") or not name:
-        raise ValueError(f"merges.{name}: the name becomes a folder and cannot be {name!r}")
+def check_merge_names(names: Iterable[str]) -> None:
+    """Raises ValueError for what cannot be a folder, and for two that some systems take for one."""
+    first: dict[str, str] = {}
+    for name in names:
+        if Path(name).name != name or not name.isprintable() or name.startswith(".") or not name:
+            raise ValueError(f"merges.{name}: the name becomes a folder and cannot be {name!r}")
+        if (other := first.setdefault(name.casefold(), name)) != name:
+            raise ValueError(
+                f"merges has {other} and {name}, which are one folder on macOS; names must differ "
+                "in more than capital letters"
+            )

@@ -7,13 +7,15 @@ methods ask for are found in passes before it, each entry looked at in the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.chunk import Chunk
-from mergescale.merging.election import elections_held
+from mergescale.merging.election import Election, all_held, held
 from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.streaming.batches import batches
+from mergescale.merging.streaming.hand_over import handing_over
 from mergescale.merging.streaming.journal import Journal, Tally
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.output_folder import OutputFolder
@@ -25,10 +27,6 @@ from mergescale.merging.streaming.written import as_bytes, written
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Task vectors of a piece that are made before any is written: their elections are held in one
-# reading of the experts', and they are within what `pieces.element_bytes` counts for methods.
-_TAUS_TOGETHER = 8
 
 
 class Engine:
@@ -88,6 +86,7 @@ class Engine:
         Raises ValueError for NaN or infinity, and for an expert that is the base all over.
         """
         todo = list(pieces(self.base, self.elements))
+        together = batches(merges, len(self.experts))
         tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
         spared(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
 
@@ -97,20 +96,21 @@ class Engine:
                 base, deltas = self.reader.deltas(
                     piece, range(len(self.experts)), counted.digests, counted.differs
                 )
-                self._reduce(piece, base, deltas, merges, outputs, found, counted)
+                self._reduce(piece, base, deltas, merges, together, outputs, found, counted)
             else:
                 raw = self.reader.raw(piece)
                 for output in outputs:
                     output.write(piece, raw)
             return counted
 
-        with journal.marking(outputs):
+        with journal.marking(outputs), handing_over(outputs, journal.sync) as written_to:
             for done, (piece, counted) in enumerate(
                 in_order(work, todo[journal.done :], self.threads), journal.done + 1
             ):
                 tally.add(counted)
                 progress(self._bytes(piece, outputs))
                 journal.reached(done, tally)
+                written_to(piece)
         for expert, differs in zip(self.experts, tally.differs, strict=True):
             if not differs:
                 raise ValueError(
@@ -125,24 +125,25 @@ class Engine:
         base: Tensor,
         deltas: Sequence[Tensor],
         merges: Sequence[Merge],
+        together: Sequence[Sequence[Sequence[int]]],
         outputs: Sequence[OutputFolder],
         found: Found,
         counted: Tally,
     ) -> None:
-        """All outputs' values of a piece, written."""
-        shared: dict = {}
-        numbers: dict[str, list[int]] = {}
-        for number, merge in enumerate(merges):
-            numbers.setdefault(merge.tau_key, []).append(number)
-        for keys in _batches(list(numbers), _TAUS_TOGETHER):
+        """All outputs' values of a piece, written; together: batches of merges."""
+        for batch in together:
+            shared: dict = {}
             made = []
-            for merge in (merges[numbers[key][0]] for key in keys):
+            for merge in (merges[numbers[0]] for numbers in batch):
                 chunk = self.chunk(piece, base, deltas, merge, shared)
                 chunk.thresholds = found.thresholds_in(merge, piece.tensor)
                 chunk.sums = found.sums_in(merge, piece.tensor)
-                made.append(merge.method.reduce(chunk, **merge.parameters))
-            for key, tau in zip(keys, elections_held(made, self.compiled), strict=True):
-                for number in numbers[key]:
+                tau = merge.method.reduce(chunk, **merge.parameters)
+                by_loop = self.compiled and isinstance(tau, Election)
+                made.append(tau if by_loop else held(tau))
+            made = all_held(made)  # which lets go of masks
+            for tau, numbers in zip(made, batch, strict=True):
+                for number in numbers:
                     self._write(piece, base, tau, number, merges[number], outputs[number], counted)
 
     def _write(
@@ -203,10 +204,6 @@ class Engine:
         if self.base.tensors[piece.tensor].floating:
             items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
         return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
-
-
-def _batches(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    return (keys[at : at + most] for at in range(0, len(keys), most))
 
 
 def check_tau(method: str, tau: Any, base: Tensor) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from mergescale.cores import usable_cores
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import FIRST, Threshold
+from mergescale.merging.streaming.layout import FORMAT_NAMES
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
 from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.output_folder import FORMAT_NAMES
 from mergescale.merging.streaming.pieces import element_bytes, piece_elements
 from mergescale.merging.streaming.recipe_file import RecipeFile
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
@@ -82,8 +82,10 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
                     looked += floating + sum(_floating(experts[e]) for e in merge.experts)
     every = [stored.name for stored in base.tensors.values() if stored.floating]
     for scope, names in looks.items():
+        sources = (base, *(experts[name] for name in names))
         for group in [every] if scope == "model" else [[name] for name in every]:
-            once = sum(s.tensors[t].bytes for s in (base, *map(experts.get, names)) for t in group)
+            # Whether all hold the same tensors is looked at later.
+            once = sum(s.tensors[t].bytes for s in sources for t in group if t in s.tensors)
             looked += round(once * most_looks([base.tensors[t].elements for t in group]))
     for names in firsts.values():  # one more look each, at most
         looked += floating + sum(_floating(experts[e]) for e in names)
