@@ -76,7 +76,7 @@ def thresholds(
             end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
             limits[expert, wish] = found[n, rank].limit(rank, end)
         else:
-            limits[expert, wish] = Limit(known[n, rank], kept=None if rank else 0)
+            limits[expert, wish] = Limit(known[n, rank], kept=rank)
     return limits
 
 
