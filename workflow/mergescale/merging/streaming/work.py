@@ -83,7 +83,13 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     every = [stored.name for stored in base.tensors.values() if stored.floating]
     for scope, names in looks.items():
         for group in [every] if scope == "model" else [[name] for name in every]:
-            once = sum(s.tensors[t].bytes for s in (base, *map(experts.get, names)) for t in group)
+            # A tensor that an expert lacks is refused in a sentence, by the engine.
+            once = sum(
+                source.tensors[tensor].bytes
+                for source in (base, *map(experts.get, names))
+                for tensor in group
+                if tensor in source.tensors
+            )
             looked += round(once * expected_looks(base.tensors[t].elements for t in group))
     for names in firsts.values():  # one more look each, at most
         looked += floating + sum(_floating(experts[e]) for e in names)
