@@ -134,6 +134,21 @@ def test_sharded_inputs_change_no_bit(folders, whole, tmp_path):
     assert_whole(merges, whole)
 
 
+@pytest.mark.parametrize("scope", ["model", "tensor"])
+def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, scope):
+    working = BLOCK * element_bytes(len(EXPERTS))
+    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    crumbs = get_method("breadcrumbs")
+    settings = {"density": 0.15, "outliers": 0.1, "at_threshold": "first", "trim_scope": scope}
+    parameters = crumbs.canonical(settings)
+    merge = Merge(tmp_path / "m", crumbs, EXPERTS, 1.0, parameters=parameters)
+    merge_models(folders["base"], experts_of(folders), [merge], threads=2)
+    base = read_weights(folders["base"])
+    tau = crumbs.tau(read_task_vectors(base, experts_of(folders)), **parameters)
+    expected = merged_in_memory(base, tau, 1.0)
+    assert_whole([merge], [{n: w.numpy().tobytes() for n, w in expected.items()}])
+
+
 def test_what_is_kept_from_before_changes_no_bit(folders, whole, tmp_path, monkeypatch):
     experts, kept = experts_of(folders), tmp_path / "kept"
     merge_models(folders["base"], experts, merges_into(tmp_path / "a"), kept=kept)

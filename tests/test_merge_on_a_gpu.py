@@ -22,8 +22,10 @@ SETTINGS = {
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("kind", ["grid", "normal"])
-def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, dtype):
+@pytest.mark.parametrize(
+    ("kind", "more"), [("grid", {}), ("grid", {"at_threshold": "first"}), ("normal", {})]
+)
+def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, more, dtype):
     base = random_model(np.random.default_rng(0), kind, SHAPES)
     write_model(tmp_path / "base", base)
     folders = {}
@@ -36,7 +38,9 @@ def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, dtype):
                 method,
                 tuple(sorted(folders))[: method.experts[1]],
                 0.3 if method.sweeps_lambda else 1.0,
-                parameters=method.canonical(SETTINGS[name]),
+                parameters=method.canonical(
+                    SETTINGS[name] | (more if name in ("ties", "breadcrumbs") else {})
+                ),
                 weights={"expert1": 0.7} if method.weighted else {},
                 seed=5 if method.stochastic else None,
                 dtype=dtype,

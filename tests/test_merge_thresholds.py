@@ -78,7 +78,9 @@ def test_what_needs_no_look_takes_none(engine):
     wishes = {Threshold(1.0, at_threshold=at) for at in (ALL, FIRST)} | {Threshold(0.0)}
     found = thresholds(merges, {"expert": wishes}, ["w"], read.append)
     assert found == {
-        ("expert", wish): Limit(0.0) if wish.density else Limit(float("inf"), kept=0)
+        ("expert", wish): (
+            Limit(0.0, kept=len(values)) if wish.density else Limit(float("inf"), kept=0)
+        )
         for wish in wishes
     }
     assert not read

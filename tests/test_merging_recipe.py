@@ -57,10 +57,17 @@ def test_everything_that_decides_the_weights_changes_the_digest():
         recipe(experts=EXPERTS | {"coref": "7" * 64}),
         recipe(parameters={"density": 0.1}),
         recipe(parameters={"density": 0.2, "trim_scope": "tensor"}),
+        recipe(parameters={"density": 0.2, "at_threshold": "first"}),
     ]
     digests = {r.digest() for r in others} | {recipe().digest()}
     assert len(digests) == len(others) + 1
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+
+
+def test_a_parameter_that_came_later_changes_no_digest_by_its_default():
+    digest = "7916686bbf5151eec21327df4e348b9a986fd41453284c34df0aad23bfb098e4"
+    assert recipe().digest() == digest
+    assert recipe(parameters={"density": 0.2, "at_threshold": "all"}).digest() == digest
 
 
 def test_dict_is_plain_json():

@@ -17,7 +17,8 @@ class Limit:
 
     smallest: the smallest magnitude among them. end: the place (tensor, flat index) from which on
     entries of just this magnitude are none of them, in order of the tensors' names; None where all
-    are. kept: how many there are, zeros not counted; None where nobody has looked.
+    are. kept: how many there are, zeros not counted unless all entries were wanted anyway; None
+    where nobody has counted.
     """
 
     smallest: float

@@ -57,8 +57,18 @@ def first_beyond_room(
                     left[key] = Room(room.threshold, room.entries - counts[key])
             if not left:
                 break
+
+    def place(piece: Piece) -> dict[tuple[int, int], tuple[str, int]]:
+        ends = {}
+        for key, (of, room) in found.items():
+            if of == piece:
+                _, (delta,) = engine.reader.deltas(piece, [key[0]])
+                ends[key] = piece.tensor, piece.start + first_beyond(delta.cpu(), *room)
+        return ends
+
     ends = {}
-    for key, (piece, room) in found.items():
-        _, (delta,) = engine.reader.deltas(piece, [key[0]])
-        ends[key] = piece.tensor, piece.start + first_beyond(delta.cpu(), *room)
+    # By the engine's threads again: their memory is what a limit counts.
+    again = dict.fromkeys(piece for piece, _ in found.values())
+    for _, here in in_order(place, again, engine.threads):
+        ends |= here
     return ends

@@ -52,7 +52,7 @@ def _read(told: Sequence) -> Limit:
     if end is not None:
         tensor, at = end
         end = str(tensor), int(at)
-    return Limit(float.fromhex(smallest), end, None if kept is None else int(kept))
+    return Limit(float.fromhex(smallest), end, int(kept))
 
 
 def _file(kept: Path, base: Source, expert: Source, wish: Threshold) -> Path:

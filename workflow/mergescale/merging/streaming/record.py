@@ -83,17 +83,11 @@ def record_of(
 
 def _shares(merge: Merge, engine: Engine, found: Found) -> dict[str, Any]:
     """What share of each expert's entries reaches its thresholds: what trimming really kept."""
-    counts = found.kept_by(merge)
-    return (
-        {
-            "share_from": {
-                name: {expert: count / engine.base.elements for expert, count in of.items()}
-                for name, of in counts.items()
-            }
-        }
-        if counts
-        else {}
-    )
+    shares = {
+        name: {expert: count / engine.base.elements for expert, count in of.items()}
+        for name, of in found.kept_by(merge).items()
+    }
+    return {"share_from": shares} if shares else {}
 
 
 def _told(merge: Merge, found: Found) -> dict[str, Any]:

@@ -45,14 +45,13 @@ class Found:
         return every
 
     def kept_by(self, merge: Merge) -> dict[str, dict[str, int]]:
-        """{name: {expert: how many entries are from its threshold on, but for zeros}}, if known."""
+        """{name: {expert: how many entries reach its threshold}}, as `Limit.kept` counts them."""
         every: dict[str, dict[str, int]] = {}
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
-                    counts = [limit.kept for limit in self.thresholds[expert, wish].values()]
-                    if None not in counts:
-                        every.setdefault(name, {})[expert] = sum(counts)
+                    limits = self.thresholds[expert, wish].values()
+                    every.setdefault(name, {})[expert] = sum(limit.kept for limit in limits)
         return every
 
     def sums_in(self, merge: Merge, tensor: str) -> dict[str, Tensor]:

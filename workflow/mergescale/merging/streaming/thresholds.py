@@ -58,17 +58,17 @@ def thresholds(
             end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
             limits[expert, wish] = found[n, rank].limit(rank, end)
         else:
-            limits[expert, wish] = Limit(known[n, rank], kept=None if rank else 0)
+            limits[expert, wish] = Limit(known[n, rank], kept=rank)
     return limits
 
 
-def most_looks(lengths: Sequence[int]) -> float:
-    """How often `thresholds` reads tensors of these lengths, if the sample misleads.
+def most_looks(lengths: Sequence[int], wanted: int) -> float:
+    """How often `thresholds` reads tensors of these lengths if a sample tells nothing.
 
-    Without the look for the first of the entries that tie, and for at most `MOST_BINS` thresholds
-    of an expert; each further look finds as many.
+    wanted: of how many thresholds of an expert. Without the look for the first of those that tie.
     """
-    return 2 + 1 / SAMPLED if sampled_blocks(lengths) else 2
+    counted = 1 + -(-wanted // MOST_BINS)
+    return counted + 1 / SAMPLED if sampled_blocks(lengths) else counted
 
 
 def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Place]:

@@ -67,28 +67,30 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     # Tensors of integers are the base's; nobody reads the experts'.
     merged = base.bytes + sum(_floating(expert) for expert in experts.values())
     looked = 0
-    looks: dict[str, set[str]] = {}
-    firsts: dict[str, set[str]] = {}
+    # {scope: {expert: thresholds}}
+    wanted: dict[str, dict[str, set[Threshold]]] = {}
     summed: set[tuple[str, str]] = set()
     for merge in merges:
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
                 if isinstance(wish, Threshold):
-                    looks.setdefault(wish.scope, set()).add(expert)
-                    if wish.at_threshold == FIRST:
-                        firsts.setdefault(wish.scope, set()).add(expert)
+                    wanted.setdefault(wish.scope, {}).setdefault(expert, set()).add(wish)
                 elif (merge.tau_key, name) not in summed:
                     summed.add((merge.tau_key, name))
                     looked += floating + sum(_floating(experts[e]) for e in merge.experts)
     every = [stored.name for stored in base.tensors.values() if stored.floating]
-    for scope, names in looks.items():
-        sources = (base, *(experts[name] for name in names))
+    for scope, of in wanted.items():
+        most = max(
+            len({(wish.density, wish.rounding) for wish in wishes}) for wishes in of.values()
+        )
+        sources = (base, *(experts[name] for name in of))
         for group in [every] if scope == "model" else [[name] for name in every]:
             # Whether all hold the same tensors is looked at later.
             once = sum(s.tensors[t].bytes for s in sources for t in group if t in s.tensors)
-            looked += round(once * most_looks([base.tensors[t].elements for t in group]))
-    for names in firsts.values():  # one more look each, at most
-        looked += floating + sum(_floating(experts[e]) for e in names)
+            looked += round(once * most_looks([base.tensors[t].elements for t in group], most))
+        firsts = [e for e, wishes in of.items() if any(w.at_threshold == FIRST for w in wishes)]
+        if firsts:  # one more look, at most
+            looked += floating + sum(_floating(experts[expert]) for expert in firsts)
     weights = sum(
         stored.elements * ITEM_BYTES[FORMAT_NAMES[merge.dtype] if stored.floating else stored.dtype]
         for merge in merges
