@@ -9,6 +9,9 @@ from test_merge_engine import contents, folders, of, wanted  # noqa: F401
 
 from mergescale.merging.streaming import hand_over, pieces
 from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.streaming.output_folder import OutputFolder
+from mergescale.merging.streaming.pieces import BLOCK
+from mergescale.merging.streaming.source import Source
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such advice here")
 
@@ -21,30 +24,66 @@ def eager(monkeypatch):
     monkeypatch.setattr(pieces, "WORKING_BYTES", {"cpu": 0})
 
 
-def test_what_is_handed_over_are_whole_pages_of_what_is_written(
-    folders,  # noqa: F811
-    tmp_path,
-    monkeypatch,
-    eager,
-):
-    advise, told = os.posix_fadvise, []
+@pytest.fixture
+def advised(monkeypatch):
+    """What the system is advised of: (name of the file, first byte, length, advice)."""
+    told = []
 
-    def advised(descriptor, start, length, advice):
-        told.append((os.fstat(descriptor).st_size, start, length, advice))
-        advise(descriptor, start, length, advice)
+    def advise(descriptor, start, length, advice):
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        told.append((name, start, length, advice))
 
-    whole = wanted(tmp_path / "whole", "ties", shard_bytes=10_000_000)
-    merge_models(folders["base"], of(folders, whole), [whole], threads=2)
-    monkeypatch.setattr(os, "posix_fadvise", advised)
-    shards = wanted(tmp_path / "shards", "ties", shard_bytes=100)
-    merge_models(folders["base"], of(folders, shards), [shards], threads=2)
-    assert contents(shards.folder) == contents(whole.folder)
-    assert told and {(start, advice) for _, start, _, advice in told} == {
-        (0, os.POSIX_FADV_DONTNEED)
-    }
-    # A file that is through is handed over whole, which length 0 stands for.
-    assert all(length % mmap.PAGESIZE == 0 and length <= size for size, _, length, _ in told)
-    assert {0} < {length for _, _, length, _ in told}
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    return told
+
+
+def test_whole_pages_of_what_is_written_are_handed_over(tmp_path, folders, advised):  # noqa: F811
+    base = Source.open(folders["base"])
+    output = OutputFolder(tmp_path / "out", base, "float32", 30_000_000, ("a", "b"))
+    output.lock()
+    output.start(anew=True)
+    last = pieces.Piece("embed", BLOCK, 2 * BLOCK)
+    output.hand_over(last, threading.Event())
+    output.close()
+    weights, masks = output.layout.places["embed"], output.layout.places["a.embed"]
+    other = output.layout.places["b.embed"]
+    written = (weights[1] + 2 * BLOCK * 4, masks[1] + 2 * BLOCK, other[1] + 2 * BLOCK)
+    ends = [stop // mmap.PAGESIZE * mmap.PAGESIZE for stop in written]
+    assert [(name, start, start + length) for name, start, length, _ in advised] == [
+        ("model.safetensors", 0, ends[0]),
+        ("masks.safetensors", masks[1], ends[1]),
+        ("masks.safetensors", other[1], ends[2]),
+    ]
+    assert {advice for *_, advice in advised} == {os.POSIX_FADV_DONTNEED}
+
+
+def test_earlier_files_are_handed_over_whole_and_later_ones_not(tmp_path, folders, advised):  # noqa: F811
+    base = Source.open(folders["base"])
+    output = OutputFolder(tmp_path / "out", base, "float32", 100, ())
+    output.lock()
+    output.start(anew=True)
+    files = [str(file) for file in output.layout.heads]
+    ended = threading.Event()
+    output.hand_over(pieces.Piece("embed", 0, BLOCK), ended)
+    before = files[: files.index(str(output.layout.places["embed"][0]))]
+    assert [(name, length) for name, _, length, _ in advised][: len(before)] == [
+        (name, 0) for name in before
+    ]
+    assert len(advised) == len(before) + 1
+    ended.set()
+    output.hand_over(pieces.Piece("embed", 0, BLOCK), ended)
+    assert len(advised) == len(before) + 1
+    output.close()
+
+
+def test_outputs_that_are_handed_over_have_the_same_bytes(folders, tmp_path, eager):  # noqa: F811
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    for large, where in ((1 << 60, "without"), (0, "with")):
+        hand_over.LARGE = large
+        merges = [wanted(tmp_path / where, name, shard_bytes=100) for name in ("ties", "emr")]
+        merge_models(folders["base"], experts, merges, threads=2)
+    for name in ("ties", "emr"):
+        assert contents(tmp_path / "with" / name) == contents(tmp_path / "without" / name)
 
 
 def test_systems_without_the_advice_write_the_same(folders, tmp_path, monkeypatch, eager):  # noqa: F811

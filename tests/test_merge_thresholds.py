@@ -99,7 +99,7 @@ def test_only_what_a_sample_misled_is_looked_at_again(engine):
     assert sum(read) / (len(whole) * 8) == pytest.approx(2.5, rel=1e-3)
 
 
-def test_what_a_sample_leaves_open_is_found_in_the_second_look(engine, monkeypatch):
+def test_what_a_sample_leaves_open_is_found_by_further_looks(engine, monkeypatch):
     """Half of all lie in so many bins that a guess takes none of them; then few are counted."""
     monkeypatch.setattr(streaming_thresholds, "MOST_BINS", 2)
     merges, values = engine(KINDS["normal"](np.random.default_rng(0)))

@@ -19,7 +19,7 @@ _CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
 
 @dataclass(frozen=True)
 class Election:
-    """What a method returns that elects signs: the engine holds all elections of a piece at once.
+    """What a method returns that elects signs: the engine's loop holds several at once.
 
     entries: the experts', whose weights count in the mean. aggregate: the mean or the sum of those
     that agree.

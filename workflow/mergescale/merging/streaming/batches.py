@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.pieces import method_bytes
+from mergescale.merging.streaming.pieces import method_bytes, temporary_bytes
 
 # Bytes of each element of a piece: a task vector, and what DARE and EMR hold of each expert.
-_TAU, _MASK, _RANDOM_NUMBER = 4, 1, 2
+_TAU, _SUM, _MASK, _RANDOM_NUMBER = 4, 4, 1, 2
 
 
 def batches(merges: Sequence[Merge], experts: int) -> list[list[list[int]]]:
     """Numbers of merges: those of one task vector in a list, such lists in a batch.
 
-    A batch's task vectors, masks and random numbers are in memory at once, within what
-    `pieces.method_bytes` counts; those of one seed come one after the other, as they share random
-    numbers. experts: how many there are in the pass.
+    A batch's task vectors, sums, masks and random numbers are in memory at once, within what
+    `pieces.method_bytes` counts, less what one formula needs on its way. Those of one seed come one
+    after the other, as they share random numbers. experts: how many there are in the pass.
     """
     same: dict[str, list[int]] = {}
     for number, merge in enumerate(merges):
         same.setdefault(merge.tau_key, []).append(number)
     found: list[list[list[int]]] = []
-    left, seeds = 0, set()
+    room = method_bytes(experts) - temporary_bytes(experts)
+    taken, shared = room, set()
     for numbers in sorted(same.values(), key=lambda own: merges[own[0]].seed or 0):
         merge = merges[numbers[0]]
-        random = merge.method.stochastic
-        masked = random or merge.method.extras is not None
-        needed = _TAU + _MASK * len(merge.experts) * masked
-        fresh = _RANDOM_NUMBER * experts * (random and merge.seed not in seeds)
-        if needed + fresh > left:
+        needed, common = _held(merge, experts)
+        fresh = {key: size for key, size in common.items() if key not in shared}
+        if taken + needed + sum(fresh.values()) > room:
             found.append([])
-            left, seeds = method_bytes(experts), set()
-            fresh = _RANDOM_NUMBER * experts * random
-        left -= needed + fresh
-        if random:
-            seeds.add(merge.seed)
+            taken, shared, fresh = 0, set(), common
+        taken += needed + sum(fresh.values())
+        shared |= fresh.keys()
         found[-1].append(numbers)
     return found
+
+
+def _held(merge: Merge, experts: int) -> tuple[int, dict[Any, int]]:
+    """Bytes that a merge holds by itself, and {what others may share: bytes}."""
+    random = merge.method.stochastic
+    masked = random or merge.method.extras is not None
+    weights = tuple(merge.weights.get(expert, 1.0) for expert in merge.experts)
+    common: dict[Any, int] = {(merge.experts, weights): _SUM}
+    if random:
+        common[merge.seed] = _RANDOM_NUMBER * experts
+    return _TAU + _MASK * len(merge.experts) * masked, common

@@ -21,17 +21,17 @@ def reserve(descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
 
-def hand_over(descriptor: int, stop: int | None) -> None:
+def hand_over(descriptor: int, start: int = 0, stop: int | None = None) -> None:
     """Have the system begin to write an open file, and let go of the memory of what is written.
 
-    stop: only so many first bytes, less the page that they end in; None for all. A slow disk makes
+    start, stop: of which bytes, less the pages that they lie in; all by default. A slow disk makes
     this wait until it has taken the bytes into its queue.
     """
     if hasattr(os, "posix_fadvise"):
-        length = 0 if stop is None else stop - stop % mmap.PAGESIZE
-        if stop is None or length:  # 0 stands for all
+        length = 0 if stop is None else stop - stop % mmap.PAGESIZE - start
+        if stop is None or length > 0:  # 0 stands for all
             with suppress(OSError):  # it is advice
-                os.posix_fadvise(descriptor, 0, length, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def sync_data(descriptor: int) -> None:

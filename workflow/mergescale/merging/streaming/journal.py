@@ -54,10 +54,10 @@ class Tally:
 class Journal:
     """The mark of how many pieces are done, in a file beside what they wrote.
 
-    A thread of its own brings what was written to the disk and then makes the mark, renamed into
-    place whole, while the merge goes on; so little is left to wait for at the end. `plan` names
-    everything that decides the bytes: a mark of another plan is none. sync: without it nothing is
-    brought to the disk, and a mark counts only until the machine is started again.
+    A thread of its own waits until the disk holds what was written, and then makes the mark,
+    renamed into place whole, while the merge goes on; so little is left to wait for at the end.
+    `plan` names everything that decides the bytes: a mark of another plan is none. sync: without it
+    no mark waits for the disk, and one counts only until the machine is started again.
     """
 
     def __init__(self, file: Path, plan: str, sync: bool = True) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
 from mergescale.merging.checkpoint import WEIGHTS
+from mergescale.merging.streaming.pieces import Piece
 from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
 from mergescale.merging.streaming.source import Source
 
@@ -26,11 +27,13 @@ class Layout:
         places: {tensor: (file, its first byte in it, bytes of an element)}.
         heads: {file: (its header, bytes of the whole file)}.
         index: {tensor: file}, without masks.
+        masks: {mask: its first byte}.
     """
 
     places: dict[str, tuple[Path, int, int]] = field(default_factory=dict)
     heads: dict[Path, tuple[bytes, int]] = field(default_factory=dict)
     index: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, int] = field(default_factory=dict)
 
     def add(self, file: Path, tensors: Sequence[Planned]) -> None:
         """Raises ValueError for two tensors of one name."""
@@ -42,6 +45,13 @@ class Layout:
             self.places[name] = (file, starts[name], ITEM_BYTES[dtype])
             end += prod(shape) * ITEM_BYTES[dtype]
         self.heads[file] = (head, end)
+
+    def mask_ranges(self, last: Piece) -> Iterator[tuple[int, int]]:
+        """First byte and end of what each mask holds up to a piece; none for other tensors."""
+        for mask, start in self.masks.items():
+            place = self.places.get(f"{mask}.{last.tensor}")
+            if place is not None:
+                yield start, place[1] + last.stop * place[2]
 
 
 def layout_of(base: Source, dtype: str, shard_bytes: int, masks: Sequence[str]) -> Layout:
@@ -76,4 +86,5 @@ def layout_of(base: Source, dtype: str, shard_bytes: int, masks: Sequence[str]) 
     ]
     if every:
         layout.add(Path(MASKS), every)
+        layout.masks = {m: layout.places[f"{m}.{floating[0].name}"][1] for m in masks}
     return layout

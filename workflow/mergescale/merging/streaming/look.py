@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.histogram import LowerHalves, UpperHalves
@@ -18,11 +17,28 @@ SAMPLED = 16  # a block of so many is in the sample
 LEAST_SAMPLE = 32  # blocks: fewer are no sample
 
 
-def sampled_blocks(lengths: Sequence[int]) -> int:
-    """How many blocks are a sample of tensors of these lengths; 0 where they are too few."""
-    blocks = sum(-(-length // BLOCK) for length in lengths)
-    found = len(range(SAMPLED // 2, blocks, SAMPLED))
-    return found if found >= LEAST_SAMPLE else 0
+def sample_of(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Blocks that are a sample of tensors of these lengths: (which tensor, first element).
+
+    One of every so many, another one each time, so that tensors have their shares in it and it does
+    not run in step with a model's layers. None where they are too few.
+    """
+    chosen = []
+    before = 0
+    for which, length in enumerate(lengths):
+        blocks = -(-length // BLOCK)
+        for group in range(before // SAMPLED, -(-(before + blocks) // SAMPLED)):
+            number = group * SAMPLED + 7 * group % SAMPLED - before
+            if 0 <= number < blocks:
+                chosen.append((which, number * BLOCK))
+        before += blocks
+    return chosen if len(chosen) >= LEAST_SAMPLE else []
+
+
+def sampled_share(lengths: Sequence[int]) -> float:
+    """The share of all elements that are in the sample."""
+    sampled = sum(min(BLOCK, lengths[which] - start) for which, start in sample_of(lengths))
+    return sampled / max(1, sum(lengths))
 
 
 class Look:
@@ -40,11 +56,11 @@ class Look:
 
     @cached_property
     def sample(self) -> list[Piece]:
-        """A block of every so many, so that each tensor has its share in it; none of few."""
-        if not sampled_blocks(self.lengths):
-            return []
-        blocks = pieces(self.engine.base, BLOCK, self.names)
-        return list(islice(blocks, SAMPLED // 2, None, SAMPLED))
+        """The blocks of `sample_of`."""
+        return [
+            Piece(self.names[which], start, min(start + BLOCK, self.lengths[which]))
+            for which, start in sample_of(self.lengths)
+        ]
 
     def at_sample(self, experts: Sequence[int]) -> dict[int, UpperHalves]:
         """{number of an expert: its histogram in the sample}."""

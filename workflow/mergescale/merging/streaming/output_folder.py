@@ -19,7 +19,7 @@ from threading import Event
 from mergescale.merging.checkpoint import INDEX, copy_companions
 from mergescale.merging.streaming.disk import hand_over, reserve, sync_data
 from mergescale.merging.streaming.disk import sync as bring_to_disk
-from mergescale.merging.streaming.layout import Layout, layout_of
+from mergescale.merging.streaming.layout import MASKS, Layout, layout_of
 from mergescale.merging.streaming.pieces import Piece
 from mergescale.merging.streaming.source import Source
 
@@ -59,7 +59,7 @@ class OutputFolder:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files of weights."""
+        """Bytes of all its files of weights and masks."""
         return sum(size for _, size in self.layout.heads.values())
 
     @property
@@ -127,17 +127,21 @@ class OutputFolder:
         return self.layout.places[tensor][2]
 
     def hand_over(self, last: Piece, ended: Event) -> None:
-        """Have the system take to the disk what was written up to a piece; not masks.
+        """Have the system take to the disk what was written up to a piece, in order of the files.
 
         A page that the next piece begins in stays, since it would have to be read back.
         """
         file, offset, item_bytes = self.layout.places[last.tensor]
-        for name, descriptor in list(self._open.items()):  # another thread may close them
-            if ended.is_set():
-                return
-            hand_over(descriptor, offset + last.stop * item_bytes if name == file else None)
-            if name == file:
-                return
+        descriptors = dict(self._open)  # another thread may close them
+        for name, descriptor in descriptors.items():
+            if ended.is_set() or name == file:
+                break
+            hand_over(descriptor)
+        if not ended.is_set() and file in descriptors:
+            hand_over(descriptors[file], 0, offset + last.stop * item_bytes)
+        for start, stop in self.layout.mask_ranges(last) if Path(MASKS) in descriptors else ():
+            if not ended.is_set():
+                hand_over(descriptors[Path(MASKS)], start, stop)
 
     def sync(self) -> None:
         """Bring to the disk what was written so far."""

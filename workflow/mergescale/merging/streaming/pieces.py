@@ -14,7 +14,7 @@ BLOCK = 1 << 16  # elements; pieces begin at multiples of it
 # Of one thread's pieces and temporaries together, by device; so that memory does not grow with the
 # number of experts, pieces become smaller. On a CPU, the arrays of larger pieces leave its cache;
 # with smaller ones, threads wait for each other (for the interpreter) more than they compute.
-WORKING_BYTES = {"cpu": 37_000_000, "cuda": 600_000_000}
+WORKING_BYTES = {"cpu": 44_000_000, "cuda": 600_000_000}
 Result = TypeVar("Result")
 
 
@@ -38,7 +38,12 @@ def element_bytes(experts: int) -> int:
 
 def method_bytes(experts: int) -> int:
     """Those among them that methods may hold, of each element."""
-    return 4 * (2 * experts + 8)
+    return 10 * experts + 40
+
+
+def temporary_bytes(experts: int) -> int:
+    """Those among them that the formula of one method needs on its way, and what it writes."""
+    return 4 * (experts + 5)
 
 
 def piece_elements(

@@ -142,6 +142,10 @@ def _merge(
         lam = method.checked_lambda(entry.get(LAMBDA, default[0] if len(default) == 1 else None))
         parameters = method.canonical(settings)
         weights, overrides = {}, {}
+
+        def common_value(key: str) -> Any:
+            return parameters.get(key, method.parameter(key).values[0])
+
         for expert in chosen:
             mine = dict(own[expert])
             weights[expert] = _weight(mine.pop("weight", 1.0), expert)
@@ -153,7 +157,8 @@ def _merge(
                         f"experts.{expert}.{key}: {key} is common to all experts; put it beside "
                         "method"
                     )
-            overrides[expert] = {key: method.checked(key, value) for key, value in mine.items()}
+            checked = {key: method.checked(key, value) for key, value in mine.items()}
+            overrides[expert] = {k: v for k, v in checked.items() if v != common_value(k)}
         method.check_weights(list(weights.values()))
         seed = entry.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool):

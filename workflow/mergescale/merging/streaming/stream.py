@@ -2,7 +2,7 @@
 
 A pass reads pieces of the base and of every expert, and from each makes the same piece of all
 outputs: any number of methods, settings, subsets of experts and lambdas. Thresholds and sums that
-methods ask for are found in passes before it, each entry looked at in the same pieces.
+methods ask for are found in passes before it.
 """
 
 from __future__ import annotations

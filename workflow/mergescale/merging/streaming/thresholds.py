@@ -3,9 +3,9 @@
 A sample of the blocks tells about where a threshold lies. One look at everything then counts the
 entries above that neighbourhood, and those in it one by one; if the wanted rank is among these, the
 threshold is found, exactly. If not (and for small models, where a sample tells little), that look
-has counted the upper halves of all entries' bits as well, and another one counts the lower halves
-where they matter. One more finds the place where entries that tie with the threshold end, if there
-is room for some of them only.
+has counted the upper halves of all entries' bits as well, and another one, or more for many
+thresholds of one expert, counts the lower halves where they matter. One more finds the place where
+entries that tie with the threshold end, if there is room for some of them only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mergescale.merging.histogram import MOST_BINS, Place, UpperHalves
 from mergescale.merging.statistics import FIRST, Threshold
 from mergescale.merging.streaming.first_entries import Room, first_beyond_room
-from mergescale.merging.streaming.look import SAMPLED, Look, sampled_blocks
+from mergescale.merging.streaming.look import Look, sampled_share
 from mergescale.merging.threshold import Limit, certain, kept_count
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def most_looks(lengths: Sequence[int], wanted: int) -> float:
 
     wanted: of how many thresholds of an expert. Without the look for the first of those that tie.
     """
-    counted = 1 + -(-wanted // MOST_BINS)
-    return counted + 1 / SAMPLED if sampled_blocks(lengths) else counted
+    return 1 + -(-wanted // MOST_BINS) + sampled_share(lengths)
 
 
 def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Place]:
@@ -88,6 +87,7 @@ def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], P
                 found[n, rank] = place
         uppers = uppers or {n: upper for n, (_, upper) in counted.items()}
         guesses = {}
+        del counted  # before the next ones are made
     return found
 
 
@@ -97,7 +97,7 @@ def _guesses(look: Look, wanted: set[tuple[int, int]]) -> dict[int, set[int]]:
     if not wanted or not look.sample:
         return found
     uppers = look.at_sample(sorted({n for n, _ in wanted}))
-    share = sum(len(piece) for piece in look.sample) / look.elements
+    share = sampled_share(look.lengths)
     for n, rank in sorted(wanted):
         bins = found.setdefault(n, set()) | set(uppers[n].near(max(1, round(rank * share))))
         if len(bins) <= MOST_BINS:
