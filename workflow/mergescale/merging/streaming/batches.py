@@ -8,7 +8,8 @@ from typing import Any
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.pieces import method_bytes, temporary_bytes
 
-# Bytes of each element of a piece: a task vector, and what DARE and EMR hold of each expert.
+# Bytes of each element of a piece: a task vector, a sum that linear methods share, and of each
+# expert a mask of DARE or EMR and random numbers.
 _TAU, _SUM, _MASK, _RANDOM_NUMBER = 4, 4, 1, 2
 
 
