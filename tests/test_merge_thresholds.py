@@ -40,8 +40,8 @@ KINDS = {
 @pytest.fixture(params=[False, True], ids=["torch", "loops"])
 def engine(request, tmp_path, monkeypatch):
     """An engine for an expert with these entries over a base of zeros, and the looks it took."""
-    monkeypatch.setattr(look, "SAMPLED", 2)
-    monkeypatch.setattr(look, "LEAST_SAMPLE", 1)
+    odd = [(0, number * BLOCK) for number in range(1, BLOCKS, 2)]
+    monkeypatch.setattr(look, "sample_of", lambda lengths: odd)
 
     def make(values):
         values = np.append(values, values[0, :100])  # and a piece that is no whole block
@@ -113,8 +113,36 @@ def test_what_a_sample_leaves_open_is_found_by_further_looks(engine, monkeypatch
 
 
 def test_a_small_model_is_looked_at_twice(engine, monkeypatch):
-    monkeypatch.setattr(look, "LEAST_SAMPLE", 32)
+    monkeypatch.undo()
     merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
     read = []
     thresholds(merges, {"expert": SHARES}, ["w"], read.append)
     assert sum(read) == 2 * len(values) * 8
+
+
+def test_a_sample_is_a_block_of_every_sixteen_never_in_step():
+    lengths = [3 * BLOCK, 7, 0, 2000 * BLOCK + 5, 40 * BLOCK]
+    chosen = look.sample_of(lengths)
+    before = np.cumsum([0, *(-(-length // BLOCK) for length in lengths)])
+    numbers = [int(before[which]) + start // BLOCK for which, start in chosen]
+    assert [number // look.SAMPLED for number in numbers] == list(range(len(numbers)))
+    assert {number % look.SAMPLED for number in numbers} == set(range(look.SAMPLED))
+    assert all(start < lengths[which] for which, start in chosen)
+    whole = sum(min(BLOCK, lengths[which] - start) for which, start in chosen)
+    assert look.sampled_share(lengths) == whole / sum(lengths)
+    assert look.sample_of([31 * look.SAMPLED * BLOCK]) == []
+    assert look.sampled_share([]) == 0
+
+
+def test_a_sample_that_misleads_in_two_ways_takes_one_look_more(engine):
+    """What a first look tells does not help: large in the sample, and of another shape there."""
+    random = np.random.default_rng(0)
+    values = misleading(random)
+    values[1::2] **= 3
+    merges, whole = engine(values)
+    wishes = {Threshold(density) for density in (0.02, 0.2, 0.6)}
+    read = []
+    found = thresholds(merges, {"expert": wishes}, ["w"], read.append)
+    for wish in wishes:
+        assert found["expert", wish].smallest == limit_of({"w": whole}, wish).smallest
+    assert 2.4 < sum(read) / (len(whole) * 8) < 3.6

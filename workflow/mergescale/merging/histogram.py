@@ -78,9 +78,9 @@ class UpperHalves:
         For entries that are a sample of others: it may be off by chance (by the square root of the
         rank, three times over), and since blocks differ (half a percent).
         """
-        off = ceil(3 * sqrt(rank) + 0.005 * rank)
-        largest = self.find(max(1, rank - off))
-        smallest = self.find(min(rank + off, int(self.counts.sum())))
+        off, entries = ceil(3 * sqrt(rank) + 0.005 * rank), int(self.counts.sum())
+        largest = self.find(min(max(1, rank - off), entries))
+        smallest = self.find(min(rank + off, entries))
         return [b for b in range(largest, smallest - 1, -1) if self.counts[b]]
 
 

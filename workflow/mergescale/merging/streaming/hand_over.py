@@ -15,7 +15,7 @@ from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.pieces import Piece
 
 LARGE = 100_000_000  # bytes of outputs; smaller ones may stay in the page cache
-_SECONDS_BETWEEN = 0.02
+_SECONDS_BETWEEN = 0.01
 
 
 @contextmanager

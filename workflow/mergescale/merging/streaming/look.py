@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -69,17 +69,17 @@ class Look:
         return {n: upper for n, (upper,) in found.items()}
 
     def at_all(
-        self, bins: Mapping[int, set[int]], upper: bool
-    ) -> dict[int, tuple[LowerHalves, UpperHalves | None]]:
-        """{number of an expert: its histogram in these bins, and if asked for in all}."""
+        self, bins: Mapping[int, set[int]], whole: Collection[int]
+    ) -> tuple[dict[int, LowerHalves], dict[int, UpperHalves]]:
+        """{number of an expert: its histogram in these bins}; in all bins, of those in `whole`."""
         loops = self.engine.compiled
 
-        def maker(own: set[int]) -> Callable[[], list[Any]]:
-            return lambda: [LowerHalves(own, loops), *([UpperHalves(loops)] if upper else [])]
+        def maker(n: int, own: set[int]) -> Callable[[], list[Any]]:
+            return lambda: [LowerHalves(own, loops), *([UpperHalves(loops)] if n in whole else [])]
 
         todo = list(pieces(self.engine.base, self.engine.elements, self.names))
-        found = self._at(todo, {n: maker(own) for n, own in bins.items()})
-        return {n: (own[0], own[1] if upper else None) for n, own in found.items()}
+        found = self._at(todo, {n: maker(n, own) for n, own in bins.items()})
+        return {n: own[0] for n, own in found.items()}, {n: found[n][1] for n in whole}
 
     def _at(
         self, todo: Sequence[Piece], makers: Mapping[int, Callable[[], list[Any]]]

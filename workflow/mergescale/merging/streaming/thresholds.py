@@ -2,18 +2,20 @@
 
 A sample of the blocks tells about where a threshold lies. One look at everything then counts the
 entries above that neighbourhood, and those in it one by one; if the wanted rank is among these, the
-threshold is found, exactly. If not (and for small models, where a sample tells little), that look
-has counted the upper halves of all entries' bits as well, and another one, or more for many
-thresholds of one expert, counts the lower halves where they matter. One more finds the place where
-entries that tie with the threshold end, if there is room for some of them only.
+threshold is found, exactly. If not, that look has told how far the sample was off, and the next one
+counts what it tells now, and the upper halves of all entries' bits as well: these make a further
+look certain. So do two looks from the start for small models, of which a sample tells little. One
+more finds the place where entries that tie with the threshold end, if there is room for some only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from mergescale.merging.histogram import MOST_BINS, Place, UpperHalves
+from mergescale.merging.histogram import MOST_BINS, LowerHalves, Place, UpperHalves
 from mergescale.merging.statistics import FIRST, Threshold
 from mergescale.merging.streaming.first_entries import Room, first_beyond_room
 from mergescale.merging.streaming.look import Look, sampled_share
@@ -63,7 +65,7 @@ def thresholds(
 
 
 def most_looks(lengths: Sequence[int], wanted: int) -> float:
-    """How often `thresholds` reads tensors of these lengths if a sample tells nothing.
+    """How often `thresholds` reads tensors of these lengths, unless a sample misleads much.
 
     wanted: of how many thresholds of an expert. Without the look for the first of those that tie.
     """
@@ -74,32 +76,68 @@ def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], P
     """The entries of these (number of an expert, rank)."""
     found: dict[tuple[int, int], Place] = {}
     uppers: dict[int, UpperHalves] = {}
-    guesses = _guesses(look, wanted)
+    guesses = _guesses(look, sorted({n for n, _ in wanted}))
+    first = True
     while missing := wanted - found.keys():
-        bins: dict[int, set[int]] = {n: set(guesses.get(n, ())) for n, _ in missing}
-        for n, rank in missing if uppers else ():
-            if len(bins[n]) < MOST_BINS:
-                bins[n].add(uppers[n].find(rank))
-        counted = look.at_all(bins, upper=not uppers)
+        ranks: dict[int, list[int]] = {}
+        for n, rank in sorted(missing):
+            ranks.setdefault(n, []).append(rank)
+        bins: dict[int, set[int]] = {}
+        unsure = set()
+        for n, own in ranks.items():
+            if n in uppers:
+                bins[n] = set(islice({uppers[n].find(rank): None for rank in own}, MOST_BINS))
+            else:
+                bins[n], complete = guesses[n].bins_of(own)
+                if not first or not complete:
+                    unsure.add(n)  # this look counts all its bins too, for one that is certain
+        counted, more = look.at_all(bins, unsure)
         for n, rank in missing:
-            place = counted[n][0].place(rank)
+            place = counted[n].place(rank)
             if place:
                 found[n, rank] = place
-        uppers = uppers or {n: upper for n, (_, upper) in counted.items()}
-        guesses = {}
+            else:
+                guesses[n].correct(counted[n])
+        uppers |= more
+        first = False
         del counted  # before the next ones are made
     return found
 
 
-def _guesses(look: Look, wanted: set[tuple[int, int]]) -> dict[int, set[int]]:
-    """{number of an expert: bins in which its entries may lie}, as far as a sample tells."""
-    found: dict[int, set[int]] = {}
-    if not wanted or not look.sample:
-        return found
-    uppers = look.at_sample(sorted({n for n, _ in wanted}))
+@dataclass
+class _Guess:
+    """Where an expert's entries may lie, as far as a sample tells: without one, it does not.
+
+    Attributes:
+        upper: the sample's histogram.
+        share: of the expert's entries that are in it; corrected by what a look has shown.
+    """
+
+    upper: UpperHalves | None = None
+    share: float = 0.0
+
+    def bins_of(self, ranks: Sequence[int]) -> tuple[set[int], bool]:
+        """Bins in which entries of these ranks may lie, at most `MOST_BINS`; whether for all."""
+        found: set[int] = set()
+        complete = self.upper is not None
+        for rank in ranks if self.upper else ():
+            bins = found | set(self.upper.near(max(1, round(rank * self.share))))
+            if len(bins) <= MOST_BINS:
+                found = bins
+            else:
+                complete = False
+        return found, complete
+
+    def correct(self, counted: LowerHalves) -> None:
+        """Learn from a look at all entries which share of the large ones is in the sample."""
+        if self.upper is not None and counted.bins and counted.above[0]:
+            sampled = int(self.upper.counts[counted.bins[0] + 1 :].sum())
+            self.share = sampled / int(counted.above[0])
+
+
+def _guesses(look: Look, experts: Sequence[int]) -> dict[int, _Guess]:
+    """{number of an expert: what a sample tells of it}."""
+    if not experts or not look.sample:
+        return {n: _Guess() for n in experts}
     share = sampled_share(look.lengths)
-    for n, rank in sorted(wanted):
-        bins = found.setdefault(n, set()) | set(uppers[n].near(max(1, round(rank * share))))
-        if len(bins) <= MOST_BINS:
-            found[n] = bins
-    return found
+    return {n: _Guess(upper, share) for n, upper in look.at_sample(experts).items()}
