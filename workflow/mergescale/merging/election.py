@@ -91,8 +91,9 @@ def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
     deltas = addresses_of([entry.delta for entry in every], size)
     for entry in every:
         kept = entry.kept
-        fits = kept is None or (kept.dtype == bool and kept.flags.c_contiguous)
-        if not fits or (kept is not None and kept.shape != (size,)):
+        if kept is not None and not (
+            kept.dtype == bool and kept.shape == (size,) and kept.flags.c_contiguous
+        ):
             raise ValueError("what is kept of a task vector is told by as many booleans")
     least = [min(entry.weight for entry in election.entries) for election in elections]
     made = [torch.empty_like(every[0].delta) for _ in elections]

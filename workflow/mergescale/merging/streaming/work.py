@@ -135,8 +135,8 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
     elements = piece_elements(len(recipe.experts), threads, memory)
     held = threads * elements * element_bytes(len(recipe.experts))
     lines += [
-        f"inputs: {told_bytes(work.inputs)}; read in all passes: at most {told_bytes(work.read)} "
-        "(less where a sample tells thresholds, or they are kept from before)",
+        f"inputs: {told_bytes(work.inputs)}; read in all passes: {told_bytes(work.read)} "
+        "(less where thresholds are kept or a sample tells them, more where it misleads)",
         f"written: {told_bytes(work.written)}",
         f"memory: at most {told_bytes(memory_limit)}; {threads} "
         f"{'threads hold pieces' if threads > 1 else 'thread holds a piece'} of {elements:,} "
