@@ -87,7 +87,7 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
     """
     import torch
 
-    from mergescale.merging.streaming.safetensors_header import encode_header
+    from mergescale.checkpoints.safetensors_header import encode_header
 
     config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16",

@@ -23,8 +23,9 @@ from pathlib import Path
 import torch
 from mergescale.merging.compiled.loading import load
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import memory, pieces, stream, stream_statistics
-from mergescale.merging.streaming.source import Source
+from mergescale.merging.streaming import memory, stream, stream_statistics
+from mergescale.checkpoints import blocks as pieces
+from mergescale.checkpoints.reader import Source
 
 folder, method, blocks, threads, keep = sys.argv[1:]
 folder, blocks, threads = Path(folder), int(blocks), int(threads)

@@ -12,8 +12,8 @@ import tiny_study
 import torch
 from safetensors.torch import load_file, save_file
 
+from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
-from mergescale.models import hub
 from mergescale.models.folders import load
 from mergescale.stages import bases
 from mergescale.stages.bases import adopt_checkpoint

@@ -10,7 +10,7 @@ import torch
 from merge_inputs import INDEX, TIES, change, linked, remove, shard, write
 from safetensors.torch import load_file, save_file
 
-from mergescale.merging.streaming import output_folder
+from mergescale.checkpoints import writer as output_folder
 
 pytest_plugins = "merge_inputs"
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from merge_inputs import EXPERTS, TIES, tree
 
+from mergescale.checkpoints import writer as output_folder
 from mergescale.cli.main import main
-from mergescale.merging.streaming import output_folder
 
 pytest_plugins = "merge_inputs"
 

@@ -175,7 +175,7 @@ def test_mergekits_file_is_understood(models, run):
 
 
 def test_check_reads_headers_only(models, run, monkeypatch):
-    from mergescale.merging.streaming.source import Source
+    from mergescale.checkpoints.reader import Source
 
     monkeypatch.setattr(Source, "read_bytes", None)
     lines = run("check", FOUR["sum"]).splitlines()

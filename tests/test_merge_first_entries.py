@@ -10,18 +10,18 @@ from merging_oracle import kept_number, oracle, random_model, write_model
 from safetensors.torch import load_file
 from test_merge_engine import contents, split
 
+from mergescale.checkpoints import blocks as streaming_pieces
+from mergescale.checkpoints.blocks import BLOCK, element_bytes
+from mergescale.checkpoints.folder import read_weights
+from mergescale.checkpoints.reader import Source
 from mergescale.merging.apply import merge as merged_in_memory
-from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.compiled import loading
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import pieces as streaming_pieces
 from mergescale.merging.streaming import stream_statistics
 from mergescale.merging.streaming.first_entries import Room, first_beyond_room
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.pieces import BLOCK, element_bytes
-from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.work import work_of
 

@@ -7,11 +7,12 @@ import threading
 import pytest
 from test_merge_engine import contents, folders, of, wanted  # noqa: F401
 
-from mergescale.merging.streaming import hand_over, pieces
+from mergescale.checkpoints import background_writeback as hand_over
+from mergescale.checkpoints import blocks as pieces
+from mergescale.checkpoints.blocks import BLOCK
+from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.writer import OutputFolder
 from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.pieces import BLOCK
-from mergescale.merging.streaming.source import Source
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such advice here")
 

@@ -23,8 +23,9 @@ SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mergescale.cli.main import main
-from mergescale.merging.streaming import journal, pieces
-from mergescale.merging.streaming.output_folder import OutputFolder
+from mergescale.merging.streaming import journal
+from mergescale.checkpoints import blocks as pieces
+from mergescale.checkpoints.writer import OutputFolder
 journal._SECONDS_BETWEEN_MARKS = 0.001
 pieces.WORKING_BYTES = {"cpu": 0}
 write = OutputFolder.write

@@ -5,12 +5,12 @@ import pytest
 import torch
 from merging_oracle import write_model
 
+from mergescale.checkpoints.blocks import BLOCK
+from mergescale.checkpoints.reader import Source
 from mergescale.merging.histogram import limit_of
 from mergescale.merging.statistics import ALL, FIRST, Threshold
 from mergescale.merging.streaming import look
 from mergescale.merging.streaming import thresholds as streaming_thresholds
-from mergescale.merging.streaming.pieces import BLOCK
-from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.thresholds import thresholds
 from mergescale.merging.threshold import Limit

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mergescale.merging import checkpoint
+from mergescale.checkpoints import folder as checkpoint
+from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.apply import apply_
-from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming.merge import Merge
@@ -254,7 +254,7 @@ def test_an_error_while_writing_leaves_nothing(folders, tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mergescale.merging.streaming import output_folder
+from mergescale.checkpoints import writer as output_folder
 from mergescale.merging.streaming.merge_folders import merge_models
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.streaming.merge import Merge

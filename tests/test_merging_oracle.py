@@ -12,7 +12,7 @@ from merging_oracle import (
     write_model,
 )
 
-from mergescale.merging.checkpoint import read_weights
+from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.methods.registry import all_methods, get_method
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.merge_folders import merge_models

@@ -13,9 +13,10 @@ import yaml
 from merge_inputs import EXPERTS, TIES, tree
 
 from mergescale import timing
+from mergescale.checkpoints import writeback as disk
 from mergescale.cli.main import main, parser
 from mergescale.cores import usable_cores
-from mergescale.merging.streaming import disk, journal
+from mergescale.merging.streaming import journal
 from mergescale.merging.streaming.memory import anonymous_memory
 
 pytest_plugins = "merge_inputs"

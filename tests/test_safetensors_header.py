@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header, read_header
+from mergescale.checkpoints.safetensors_header import ITEM_BYTES, encode_header, read_header
 
 TENSORS = [
     ("a", "F32", (2, 3)),

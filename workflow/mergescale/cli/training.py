@@ -150,7 +150,7 @@ def _adopt(chosen: argparse.Namespace) -> None:
 
 
 def _fetch(chosen: argparse.Namespace) -> None:
-    from mergescale.models.hub import fetch
+    from mergescale.checkpoints.hub_download import fetch
 
     timing.started()
     fetch(chosen.out, repo=chosen.repo, revision=chosen.revision)

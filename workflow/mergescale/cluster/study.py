@@ -57,7 +57,7 @@ def stored_parameters(folder: str) -> float:
     By their sizes, two bytes an element, where a header is unreadable: the stage that reads the
     weights says what is wrong with them. At least 1.
     """
-    from mergescale.merging.streaming.safetensors_header import read_header
+    from mergescale.checkpoints.safetensors_header import read_header
 
     files = sorted(Path(folder).glob("*.safetensors"))
     try:

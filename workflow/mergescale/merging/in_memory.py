@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.checkpoint import read_weights
+from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.chunk import Chunk
 from mergescale.merging.election import held
 from mergescale.merging.histogram import limit_of

@@ -9,7 +9,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from mergescale.merging.checkpoint import weight_files
+from mergescale.checkpoints.folder import weight_files
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mergescale.models.adopted import fitting_parameters, place
+from mergescale.checkpoints.adopt import fitting_parameters, place
+from mergescale.checkpoints.hub_download import RECORD
 from mergescale.models.folders import (
     initialise,
     load,
@@ -14,7 +15,6 @@ from mergescale.models.folders import (
     parameter_count,
     save,
 )
-from mergescale.models.hub import RECORD
 from mergescale.models.tokenizer import Encoder, train_word_tokenizer
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, file_digest, record_digest

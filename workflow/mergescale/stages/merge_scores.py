@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mergescale.checkpoints.folder import read_weights
 from mergescale.evaluation.tasks import macro_average
 from mergescale.merging.apply import apply_
-from mergescale.merging.checkpoint import read_weights
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.method import LAMBDA, Method
 from mergescale.merging.methods.registry import get_method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mergescale.merging.checkpoint import read_weights
+from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.recipe import weights_digest
 from mergescale.progress import Progress
 from mergescale.stages.scoring import (

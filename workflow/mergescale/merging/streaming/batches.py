@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mergescale.checkpoints.blocks import method_bytes, temporary_bytes
 from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.pieces import method_bytes, temporary_bytes
 
 # Bytes of each element of a piece: a task vector, a sum that linear methods share, and of each
 # expert a mask of DARE or EMR and random numbers.

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from mergescale.merging.checkpoint import read_config
+from mergescale.checkpoints.folder import read_config
+from mergescale.checkpoints.reader import Source, check_alike
 from mergescale.merging.streaming.memory import told_bytes
 from mergescale.merging.streaming.recipe_file import RecipeFile
-from mergescale.merging.streaming.source import Source, check_alike
 
 # What decides how text becomes tokens, in order of preference.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from mergescale.checkpoints.blocks import Piece, in_order, pieces
 from mergescale.merging.histogram import count_equal, first_beyond
-from mergescale.merging.streaming.pieces import Piece, in_order, pieces
 
 if TYPE_CHECKING:
     from mergescale.merging.streaming.stream import Engine

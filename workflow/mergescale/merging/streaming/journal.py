@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mergescale.merging.streaming.output_folder import OutputFolder
+from mergescale.checkpoints.writer import OutputFolder
 
 _SECONDS_BETWEEN_MARKS = 1.0
 

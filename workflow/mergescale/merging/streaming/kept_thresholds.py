@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from mergescale.checkpoints.reader import Source
 from mergescale.merging.statistics import Threshold
-from mergescale.merging.streaming.source import Source
 from mergescale.merging.threshold import Limit
 
 _FORMAT = 2

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mergescale.checkpoints.blocks import BLOCK, Piece, in_order, pieces
 from mergescale.merging.histogram import LowerHalves, UpperHalves
-from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
 
 if TYPE_CHECKING:
     from mergescale.merging.streaming.stream import Engine

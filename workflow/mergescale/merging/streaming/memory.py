@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from mergescale.checkpoints.blocks import piece_elements
 from mergescale.merging.histogram import MOST_BINS
-from mergescale.merging.streaming.pieces import piece_elements
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

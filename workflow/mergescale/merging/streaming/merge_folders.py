@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.writer import OutputFolder
 from mergescale.cores import usable_cores
 from mergescale.merging.compiled.loading import load, pays
 from mergescale.merging.streaming.check import check_tokenizers
@@ -21,9 +23,7 @@ from mergescale.merging.streaming.memory import (
 )
 from mergescale.merging.streaming.merge import Merge
 from mergescale.merging.streaming.model_card import model_card
-from mergescale.merging.streaming.output_folder import OutputFolder
 from mergescale.merging.streaming.record import plan, plan_digest, record_of
-from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.stream import Engine
 from mergescale.merging.streaming.work import work_of
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from mergescale.merging.streaming.pieces import BLOCK, Piece
-from mergescale.merging.streaming.source import Source
+from mergescale.checkpoints.blocks import BLOCK, Piece
+from mergescale.checkpoints.reader import Source
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergescale.checkpoints.background_writeback import handing_over
+from mergescale.checkpoints.blocks import Piece, in_order, piece_elements, pieces
+from mergescale.checkpoints.reader import Source, check_alike
+from mergescale.checkpoints.writer import OutputFolder
 from mergescale.merging.chunk import Chunk
 from mergescale.merging.election import Election, all_held, held
 from mergescale.merging.statistics import Sum, Threshold
 from mergescale.merging.streaming.batches import batches
-from mergescale.merging.streaming.hand_over import handing_over
 from mergescale.merging.streaming.journal import Journal, Tally
 from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.pieces import Piece, in_order, piece_elements, pieces
 from mergescale.merging.streaming.reader import Reader
-from mergescale.merging.streaming.source import Source, check_alike
 from mergescale.merging.streaming.stream_statistics import Found, find
 from mergescale.merging.streaming.written import as_bytes, written
 

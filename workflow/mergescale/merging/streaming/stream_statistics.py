@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergescale.checkpoints.blocks import BLOCK, Piece, in_order, pieces
 from mergescale.merging.in_memory import blocks
 from mergescale.merging.statistics import Sum, Threshold
 from mergescale.merging.streaming.kept_thresholds import keep, read_kept
-from mergescale.merging.streaming.pieces import BLOCK, Piece, in_order, pieces
 from mergescale.merging.streaming.thresholds import thresholds
 
 if TYPE_CHECKING:

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from mergescale.checkpoints.blocks import element_bytes, piece_elements
+from mergescale.checkpoints.layout import FORMAT_NAMES
+from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.safetensors_header import ITEM_BYTES
 from mergescale.cores import usable_cores
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import FIRST, Threshold
-from mergescale.merging.streaming.layout import FORMAT_NAMES
 from mergescale.merging.streaming.memory import most_threads, told_bytes, working_memory
 from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.pieces import element_bytes, piece_elements
 from mergescale.merging.streaming.recipe_file import RecipeFile
-from mergescale.merging.streaming.safetensors_header import ITEM_BYTES
-from mergescale.merging.streaming.source import Source
 from mergescale.merging.streaming.thresholds import most_looks
 
 

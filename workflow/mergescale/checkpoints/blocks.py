@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mergescale.merging.streaming.source import Source
+from mergescale.checkpoints.reader import Source
 
 BLOCK = 1 << 16  # elements; pieces begin at multiples of it
 # Of one thread's pieces and temporaries together, by device; so that memory does not grow with the

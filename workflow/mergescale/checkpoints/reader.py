@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mergescale.merging.checkpoint import (
+from mergescale.checkpoints.folder import (
     OUTPUT_EMBEDDING,
     check_index,
     is_tied_output,
     read_config,
     weight_files,
 )
-from mergescale.merging.streaming.safetensors_header import Stored, read_header
+from mergescale.checkpoints.safetensors_header import Stored, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from mergescale.merging.checkpoint import SHARED_FILES, weight_files
+from mergescale.checkpoints.folder import SHARED_FILES, weight_files
 from mergescale.provenance.atomic import write_json
 
 # By names in the repository's own folder: below it lie the same weights in other forms.

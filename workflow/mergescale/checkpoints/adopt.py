@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from mergescale.merging.checkpoint import WEIGHTS, copy_companions, weight_files
-from mergescale.merging.streaming.safetensors_header import Stored, encode_header, read_header
+from mergescale.checkpoints.folder import WEIGHTS, copy_companions, weight_files
+from mergescale.checkpoints.safetensors_header import Stored, encode_header, read_header
 from mergescale.provenance.atomic import replacing
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}

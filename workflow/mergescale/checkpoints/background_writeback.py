@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from mergescale.merging.streaming.output_folder import OutputFolder
-from mergescale.merging.streaming.pieces import Piece
+from mergescale.checkpoints.blocks import Piece
+from mergescale.checkpoints.writer import OutputFolder
 
 LARGE = 100_000_000  # bytes of outputs; smaller ones may stay in the page cache
 _SECONDS_BETWEEN = 0.01

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from mergescale.merging.checkpoint import INDEX, copy_companions
-from mergescale.merging.streaming.disk import hand_over, reserve, sync_data
-from mergescale.merging.streaming.disk import sync as bring_to_disk
-from mergescale.merging.streaming.layout import MASKS, Layout, layout_of
-from mergescale.merging.streaming.pieces import Piece
-from mergescale.merging.streaming.source import Source
+from mergescale.checkpoints.blocks import Piece
+from mergescale.checkpoints.folder import INDEX, copy_companions
+from mergescale.checkpoints.layout import MASKS, Layout, layout_of
+from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.writeback import hand_over, reserve, sync_data
+from mergescale.checkpoints.writeback import sync as bring_to_disk
 
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from mergescale.merging.checkpoint import WEIGHTS
-from mergescale.merging.streaming.pieces import Piece
-from mergescale.merging.streaming.safetensors_header import ITEM_BYTES, encode_header
-from mergescale.merging.streaming.source import Source
+from mergescale.checkpoints.blocks import Piece
+from mergescale.checkpoints.folder import WEIGHTS
+from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.safetensors_header import ITEM_BYTES, encode_header
 
 FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 MASKS = "masks.safetensors"

@@ -1,0 +1,1 @@
+"""Model folders on disk: safetensors offsets, reading, writing, fetching, and adopting them."""
