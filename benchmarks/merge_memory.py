@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--enforce", metavar="SIZE", default="1GB")
     parser.add_argument("--threads", type=int, default=usable_cores())
     chosen = parser.parse_args()
-    from mergescale.merging.streaming.memory import parse_bytes
+    from mergescale.merging.engine.memory import parse_bytes
 
     peaks = {}
     for name, shape in (("267M", SHAPE), ("2.1B", EIGHTFOLD)):

@@ -21,9 +21,11 @@ import sys, time
 from contextlib import nullcontext
 from pathlib import Path
 import torch
-from mergescale.merging.compiled.loading import load
+from mergescale.merging.ops.kernels.loading import load
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import memory, stream, stream_statistics
+from mergescale.merging.engine import memory
+from mergescale.merging.engine import statistics as stream_statistics
+from mergescale.merging.engine import engine as stream
 from mergescale.checkpoints import blocks as pieces
 from mergescale.checkpoints.reader import Source
 

@@ -148,6 +148,6 @@ def overlay(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def memory_of_a_fresh_process(monkeypatch):
     """Merges in the tests' own process count its memory as if it had just started."""
-    from mergescale.merging.streaming import memory
+    from mergescale.merging.engine import memory
 
     monkeypatch.setattr(memory, "anonymous_memory", lambda: 200_000_000)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from mergescale.merging.random_mask import keep_mask
+from mergescale.merging.ops.mask import keep_mask
 
 SHAPES = {
     "embed": (11, 4),

@@ -301,7 +301,7 @@ def test_memory_that_is_too_little_or_unreadable(refused, more, said):
 
 
 def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeypatch):
-    from mergescale.merging.streaming import memory
+    from mergescale.merging.engine import memory
 
     assert memory.most_threads(500_000_000, 2, 4) == 4
     assert 1 < memory.most_threads(500_000_000, 8, 256) < 64
@@ -316,7 +316,7 @@ def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeyp
 
 
 def test_memory_for_python_but_not_for_pieces(refused, monkeypatch):
-    from mergescale.merging.streaming import memory
+    from mergescale.merging.engine import memory
 
     monkeypatch.setattr(memory, "anonymous_memory", lambda: 0)
     limit = memory._HEADROOM + 2 * memory._HISTOGRAM_BYTES + 1000

@@ -6,11 +6,11 @@ import pytest
 from test_merge_engine import contents, folders, of, wanted  # noqa: F401
 
 from mergescale.checkpoints.blocks import method_bytes
+from mergescale.merging.engine import batches as batching
+from mergescale.merging.engine.batches import batches
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import batches as batching
-from mergescale.merging.streaming.batches import batches
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
 
 EIGHT = tuple(f"expert{n}" for n in range(8))
 

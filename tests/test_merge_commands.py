@@ -10,10 +10,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mergescale.cli.main import main
-from mergescale.merging.streaming import stream_statistics
-from mergescale.merging.streaming.memory import parse_bytes
-from mergescale.merging.streaming.recipe_file import read_recipe
-from mergescale.merging.streaming.work import estimate
+from mergescale.merging.engine import statistics as stream_statistics
+from mergescale.merging.engine.estimate import estimate
+from mergescale.merging.engine.memory import parse_bytes
+from mergescale.merging.recipes.recipe import read_recipe
 from mergescale.progress import ByteProgress
 
 SHAPES = {"model.embed_tokens.weight": (40, 16), "model.norm.weight": (16,), "w": (300, 250)}
@@ -200,7 +200,7 @@ def test_masks_are_counted_among_what_is_written(models, run):
 
 
 def test_the_estimate_is_what_a_merge_moves(models, run):
-    from mergescale.merging.streaming.merge_folders import merge_models
+    from mergescale.merging.engine.run import merge_models
 
     twice = {name: {"method": "emr", "lambda": lam} for name, lam in (("a", 0.5), ("b", 1))}
     twice |= {name: {"method": "slerp", "t": t} for name, t in (("c", 0.2), ("d", 0.4))}
@@ -218,7 +218,7 @@ def test_the_estimate_is_what_a_merge_moves(models, run):
 
 
 def test_what_is_there_already_is_spared(models, run):
-    from mergescale.merging.streaming.merge_folders import merge_models
+    from mergescale.merging.engine.run import merge_models
 
     run("explain", {"merges": FOUR})
     wanted = read_recipe(models / "recipe.yaml")

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from mergescale.checkpoints import blocks as streaming_pieces
 from mergescale.checkpoints.blocks import BLOCK, element_bytes, piece_elements
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.apply import merge as merged_in_memory
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.ops.apply import merge as merged_in_memory
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}

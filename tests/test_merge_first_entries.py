@@ -14,16 +14,16 @@ from mergescale.checkpoints import blocks as streaming_pieces
 from mergescale.checkpoints.blocks import BLOCK, element_bytes
 from mergescale.checkpoints.folder import read_weights
 from mergescale.checkpoints.reader import Source
-from mergescale.merging.apply import merge as merged_in_memory
-from mergescale.merging.compiled import loading
+from mergescale.merging.engine import statistics as stream_statistics
+from mergescale.merging.engine.engine import Engine
+from mergescale.merging.engine.estimate import work_of
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.tie_pass import Room, first_beyond_room
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming import stream_statistics
-from mergescale.merging.streaming.first_entries import Room, first_beyond_room
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.stream import Engine
-from mergescale.merging.streaming.work import work_of
+from mergescale.merging.ops.apply import merge as merged_in_memory
+from mergescale.merging.ops.kernels import loading
 
 # Not in order of their names; the last one by name is of several blocks.
 SHAPES = {"w": (9, 5), "zone": (4 * BLOCK // 64 + 7, 64), "embed": (BLOCK + 100,), "scalar": ()}

@@ -12,7 +12,7 @@ from mergescale.checkpoints import blocks as pieces
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.reader import Source
 from mergescale.checkpoints.writer import OutputFolder
-from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.engine.run import merge_models
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such advice here")
 

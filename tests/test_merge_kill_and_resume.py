@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from mergescale.cli.main import main
-from mergescale.merging.streaming import journal
+from mergescale.merging.engine import journal
 
 KILLS = 10
 # The command in small pieces, a mark after each, slow writes: so that kills find it at work. It
@@ -23,7 +23,7 @@ SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mergescale.cli.main import main
-from mergescale.merging.streaming import journal
+from mergescale.merging.engine import journal
 from mergescale.checkpoints import blocks as pieces
 from mergescale.checkpoints.writer import OutputFolder
 journal._SECONDS_BETWEEN_MARKS = 0.001
@@ -170,7 +170,7 @@ def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mergescale.merging.streaming.check.check_recipe", interrupted)
+    monkeypatch.setattr("mergescale.merging.engine.check.check_recipe", interrupted)
     assert main(["check", str(models / "recipe.yaml")]) == 130
     assert capsys.readouterr().err == "mergescale: stopped\n"
 

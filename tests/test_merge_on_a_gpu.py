@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.cli.main import main
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.methods.registry import all_methods
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
 
 pytest_plugins = "merge_inputs"
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}

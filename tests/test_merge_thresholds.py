@@ -7,13 +7,13 @@ from merging_oracle import write_model
 
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.reader import Source
-from mergescale.merging.histogram import limit_of
+from mergescale.merging.engine import passes as look
+from mergescale.merging.engine import thresholds as streaming_thresholds
+from mergescale.merging.engine.engine import Engine
+from mergescale.merging.engine.thresholds import thresholds
+from mergescale.merging.ops.quantile import limit_of
+from mergescale.merging.ops.trim import Limit
 from mergescale.merging.statistics import ALL, FIRST, Threshold
-from mergescale.merging.streaming import look
-from mergescale.merging.streaming import thresholds as streaming_thresholds
-from mergescale.merging.streaming.stream import Engine
-from mergescale.merging.streaming.thresholds import thresholds
-from mergescale.merging.threshold import Limit
 
 BLOCKS = 8  # of which every second one, from the second on, is the sample
 SHARES = {Threshold(0.2), Threshold(0.2, rounding="down")}

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints import folder as checkpoint
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.apply import apply_
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.ops.apply import apply_
 
 
 @pytest.fixture(scope="module")
@@ -255,9 +255,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mergescale.checkpoints import writer as output_folder
-from mergescale.merging.streaming.merge_folders import merge_models
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming.merge import Merge
+from mergescale.merging.engine.merge_spec import Merge
 output_folder.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 out, base, expert = map(Path, sys.argv[1:])
 merge_models(base, {"qa": expert}, [Merge(out, get_method("averaging"), ("qa",), 1.0)])

@@ -10,19 +10,19 @@ import torch
 from conftest import ROOT
 from test_merge_engine import METHODS, contents, folders, of, wanted  # noqa: F401
 
-from mergescale.merging import random_mask
-from mergescale.merging.compiled import loading
-from mergescale.merging.compiled.deltas import from_bfloat16, from_float32
-from mergescale.merging.compiled.random_mask import keep
-from mergescale.merging.election import MEAN, SUM, Election, all_held, elected, held
-from mergescale.merging.entries import Entries
-from mergescale.merging.histogram import LowerHalves, UpperHalves, count_equal
-from mergescale.merging.random_mask import RandomNumbers
-from mergescale.merging.streaming import merge_folders
-from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.stream import Engine, check_tau
-from mergescale.merging.streaming.written import written
-from mergescale.merging.weighted_sum import sum_by_a_loop, weighted_sum
+from mergescale.merging.engine import run as merge_folders
+from mergescale.merging.engine.engine import Engine, check_tau
+from mergescale.merging.engine.run import merge_models
+from mergescale.merging.ops import mask as random_mask
+from mergescale.merging.ops.cast import written
+from mergescale.merging.ops.elect import MEAN, SUM, Election, all_held, elected, held
+from mergescale.merging.ops.kernels import loading
+from mergescale.merging.ops.kernels.deltas import from_bfloat16, from_float32
+from mergescale.merging.ops.kernels.mask import keep
+from mergescale.merging.ops.mask import RandomNumbers
+from mergescale.merging.ops.quantile import LowerHalves, UpperHalves, count_equal
+from mergescale.merging.ops.sparse_delta import Entries
+from mergescale.merging.ops.weighted_sum import sum_by_a_loop, weighted_sum
 
 # No multiple of any block, and more than one of the largest.
 SIZE = 5000 + 7
@@ -216,7 +216,7 @@ def test_loops_that_nothing_can_keep():
     program = """
 from numba.core import caching
 caching.CacheImpl._locator_classes = []
-from mergescale.merging.compiled.histogram import count_upper
+from mergescale.merging.ops.kernels.quantile import count_upper
 import numpy as np
 counts = np.zeros(1 << 15, np.int64)
 count_upper(np.ones(3, np.float32), counts)

@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.in_memory import merge_record, read_task_vectors
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
 
 SHAPES = {"z": (2 * BLOCK // 64 + 7, 64), "b": (9, 5), "norm": (5,), "scalar": (), "none": (0, 3)}
 EMR = get_method("emr")

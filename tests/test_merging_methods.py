@@ -8,11 +8,11 @@ import pytest
 import torch
 from merging_oracle import SHAPES, flat, largest, random_model, random_task_vectors
 
-from mergescale.merging.apply import merge
-from mergescale.merging.histogram import LowerHalves, UpperHalves, thresholds_of
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.task_vector import task_vector
-from mergescale.merging.threshold import kept_count, trim
+from mergescale.merging.ops.apply import merge
+from mergescale.merging.ops.quantile import LowerHalves, UpperHalves, thresholds_of
+from mergescale.merging.ops.task_vector import task_vector
+from mergescale.merging.ops.trim import kept_count, trim
 
 METHODS = sorted(all_methods())
 SWEPT = [name for name in METHODS if get_method(name).sweeps_lambda]

@@ -13,10 +13,10 @@ from merging_oracle import (
 )
 
 from mergescale.checkpoints.folder import read_weights
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.task_vector import task_vector
+from mergescale.merging.ops.task_vector import task_vector
 
 DENSITIES = (0.1, 0.2, 0.5, 1.0)
 # fp32 against float64: entries are of order 1, and a few roundings apart.

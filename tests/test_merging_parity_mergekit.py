@@ -22,9 +22,9 @@ import yaml
 from merging_oracle import random_model, write_model
 from safetensors.torch import load_file, save_file
 
-from mergescale.merging.random_mask import keep_mask
-from mergescale.merging.streaming.merge_folders import merge_models
-from mergescale.merging.streaming.recipe_file import read_recipe
+from mergescale.merging.engine.run import merge_models
+from mergescale.merging.ops.mask import keep_mask
+from mergescale.merging.recipes.recipe import read_recipe
 
 PYTHON = os.environ.get("MERGEKIT_PYTHON")
 pytestmark = pytest.mark.skipif(

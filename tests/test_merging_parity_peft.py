@@ -11,8 +11,8 @@ from merging_oracle import random_task_vectors
 from peft.utils import merge_utils
 
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.random_mask import keep_mask
-from mergescale.merging.streaming.presets import preset_settings
+from mergescale.merging.ops.mask import keep_mask
+from mergescale.merging.recipes.presets import preset_settings
 
 SHAPES = {"embed": (37, 8), "layer.weight": (10, 10), "norm": (5,), "one": (1, 1), "scalar": ()}
 DENSITIES = (0.1, 0.2, 0.29, 0.5, 0.77, 1.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mergescale.merging.methods.registry import get_method
-from mergescale.merging.random_mask import RandomNumbers, keep_mask
+from mergescale.merging.ops.mask import RandomNumbers, keep_mask
 
 
 def test_mask_does_not_depend_on_chunks():

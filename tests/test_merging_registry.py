@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from mergescale.merging.methods.registry import all_methods, get_method, method_names
-from mergescale.merging.streaming.mergekit_file import as_recipe
-from mergescale.merging.streaming.presets import PRESETS, preset_settings
+from mergescale.merging.recipes.mergekit import as_recipe
+from mergescale.merging.recipes.presets import PRESETS, preset_settings
 
 
 def test_reading_declarations_imports_nothing_heavy():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mergescale.merging.apply import apply_, merge
-from mergescale.merging.task_vector import task_vector
+from mergescale.merging.ops.apply import apply_, merge
+from mergescale.merging.ops.task_vector import task_vector
 
 
 def model(**changes):

@@ -16,8 +16,8 @@ from mergescale import timing
 from mergescale.checkpoints import writeback as disk
 from mergescale.cli.main import main, parser
 from mergescale.cores import usable_cores
-from mergescale.merging.streaming import journal
-from mergescale.merging.streaming.memory import anonymous_memory
+from mergescale.merging.engine import journal
+from mergescale.merging.engine.memory import anonymous_memory
 
 pytest_plugins = "merge_inputs"
 

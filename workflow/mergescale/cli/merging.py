@@ -14,8 +14,8 @@ from mergescale import timing
 from mergescale.cli.arguments import positive, prepare_torch
 
 if TYPE_CHECKING:
-    from mergescale.merging.streaming.merge import Merge
-    from mergescale.merging.streaming.merge_folders import Done
+    from mergescale.merging.engine.merge_spec import Merge
+    from mergescale.merging.engine.run import Done
 
 _EXAMPLE = """\
 a recipe (docs/merging.md has all keys):
@@ -125,10 +125,10 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.streaming.memory import parse_bytes
-    from mergescale.merging.streaming.merge_folders import merge_models
-    from mergescale.merging.streaming.recipe_file import read_recipe
-    from mergescale.merging.streaming.work import estimate
+    from mergescale.merging.engine.estimate import estimate
+    from mergescale.merging.engine.memory import parse_bytes
+    from mergescale.merging.engine.run import merge_models
+    from mergescale.merging.recipes.recipe import read_recipe
     from mergescale.progress import ByteProgress
 
     memory = parse_bytes(chosen.memory_limit)
@@ -158,7 +158,7 @@ def _merge(chosen: argparse.Namespace) -> None:
 
 def _table(merges: Sequence[Merge], done: Sequence[Done]) -> list[str]:
     """What was made, a line each under a head."""
-    from mergescale.merging.streaming.memory import told_bytes
+    from mergescale.merging.engine.memory import told_bytes
 
     rows = [("folder", "method", "lambda", "dtype", "size", "")]
     for merge, each in zip(merges, done, strict=True):
@@ -184,17 +184,17 @@ def _table(merges: Sequence[Merge], done: Sequence[Done]) -> list[str]:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.streaming.check import check_recipe
-    from mergescale.merging.streaming.recipe_file import read_recipe
+    from mergescale.merging.engine.check import check_recipe
+    from mergescale.merging.recipes.recipe import read_recipe
 
     for line in check_recipe(read_recipe(chosen.recipe)):
         print(line)
 
 
 def _explain(chosen: argparse.Namespace) -> None:
-    from mergescale.merging.streaming.memory import parse_bytes
-    from mergescale.merging.streaming.recipe_file import read_recipe
-    from mergescale.merging.streaming.work import explain
+    from mergescale.merging.engine.estimate import explain
+    from mergescale.merging.engine.memory import parse_bytes
+    from mergescale.merging.recipes.recipe import read_recipe
 
     memory = parse_bytes(chosen.memory_limit)
     for line in explain(read_recipe(chosen.recipe), chosen.threads, memory):

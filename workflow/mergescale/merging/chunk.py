@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.random_mask import RandomNumbers
-from mergescale.merging.weighted_sum import sum_by_a_loop, times, weighted_sum
+from mergescale.merging.ops.mask import RandomNumbers
+from mergescale.merging.ops.weighted_sum import sum_by_a_loop, times, weighted_sum
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from mergescale.merging.threshold import Limit
+    from mergescale.merging.ops.trim import Limit
 
 
 @dataclass

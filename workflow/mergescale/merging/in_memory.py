@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.chunk import Chunk
-from mergescale.merging.election import held
-from mergescale.merging.histogram import limit_of
 from mergescale.merging.method import Method
+from mergescale.merging.ops.elect import held
+from mergescale.merging.ops.quantile import limit_of
+from mergescale.merging.ops.task_vector import by_tensor, task_vector
 from mergescale.merging.statistics import Sum, Threshold, over_tensors
-from mergescale.merging.task_vector import by_tensor, task_vector
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.threshold import Limit
+    from mergescale.merging.ops.trim import Limit
 
 
 def merged_task_vector(

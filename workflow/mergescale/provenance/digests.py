@@ -29,7 +29,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "evaluation": ("evaluation", "models", "tasks/files.py", "tasks/task.py"),
     "merging": ("merging", "stages/merge_scores.py"),
     # Merged folders; a study's sweep happens in memory.
-    "streaming": ("merging/streaming",),
+    "streaming": ("merging/engine",),
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
     # How scores become records; kept evaluations do not depend on it.

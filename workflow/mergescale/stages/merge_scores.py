@@ -13,10 +13,10 @@ from typing import Any
 
 from mergescale.checkpoints.folder import read_weights
 from mergescale.evaluation.tasks import macro_average
-from mergescale.merging.apply import apply_
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.method import LAMBDA, Method
 from mergescale.merging.methods.registry import get_method
+from mergescale.merging.ops.apply import apply_
 from mergescale.merging.recipe import Recipe, weights_digest
 from mergescale.progress import Progress
 from mergescale.provenance.digests import method_digest, record_digest

@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import weights_digest
-from mergescale.merging.streaming.merge import Merge
-from mergescale.merging.streaming.merge_folders import merge_models
 
 
 def make_merged_model(

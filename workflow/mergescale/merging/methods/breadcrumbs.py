@@ -30,8 +30,8 @@ def prepare(density, outliers, trim_scope, rounding, at_threshold=ALL):
 
 def reduce(chunk, **_):
     """tau = sum_i w_i m_i * tau_i, m_i = 1 between both thresholds"""
-    from mergescale.merging.threshold import trim
-    from mergescale.merging.weighted_sum import times
+    from mergescale.merging.ops.trim import trim
+    from mergescale.merging.ops.weighted_sum import times
 
     total = 0
     for delta, weight, smallest, until, outlier, until_outlier in zip(

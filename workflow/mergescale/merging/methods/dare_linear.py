@@ -9,7 +9,7 @@ from mergescale.merging.method import DENSITY, SWEPT_LAMBDA, Method
 
 def reduce(chunk, **_):
     """tau = sum_i w_i m_i * tau_i / (1 - p), m_i ~ Bernoulli(1 - p)"""
-    from mergescale.merging.random_mask import dropped_and_rescaled
+    from mergescale.merging.ops.mask import dropped_and_rescaled
 
     return sum(entries.tensor() for entries in dropped_and_rescaled(chunk))
 

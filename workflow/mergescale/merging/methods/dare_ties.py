@@ -5,13 +5,13 @@ Drop each entry of a task vector with probability p = 1 - density and rescale th
 place of TIES' trim: at these densities a trim after it would remove nothing more.
 """
 
-from mergescale.merging.election import Election
 from mergescale.merging.method import AGGREGATE, DENSITY, SWEPT_LAMBDA, Method
+from mergescale.merging.ops.elect import Election
 
 
 def reduce(chunk, aggregate, **_):
     """tau = disjoint_mean_i(w_i m_i * tau_i / (1 - p)), m_i ~ Bernoulli(1 - p)"""
-    from mergescale.merging.random_mask import dropped_and_rescaled
+    from mergescale.merging.ops.mask import dropped_and_rescaled
 
     return Election(dropped_and_rescaled(chunk), aggregate)
 

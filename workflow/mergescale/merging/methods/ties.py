@@ -4,8 +4,6 @@ Trim each task vector to its largest magnitudes, elect a sign for every paramete
 mean over the experts that agree with it.
 """
 
-from mergescale.merging.election import Election
-from mergescale.merging.entries import Entries
 from mergescale.merging.method import (
     AGGREGATE,
     AT_THRESHOLD,
@@ -15,6 +13,8 @@ from mergescale.merging.method import (
     TRIM_SCOPE,
     Method,
 )
+from mergescale.merging.ops.elect import Election
+from mergescale.merging.ops.sparse_delta import Entries
 from mergescale.merging.statistics import ALL, Threshold
 
 
