@@ -19,7 +19,7 @@ WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 IMPORTS = {
     "python alone": "pass",
     "configuration (each parse of the Snakefile)": "import mergescale.config",
-    "tasks of the micro world": "import mergescale.tasks.micro, pyarrow.parquet",
+    "tasks of the micro world": "import mergescale.tasks.micro_world, pyarrow.parquet",
     "torch": "import torch",
     "accelerate": "import accelerate",
     "training stage": "import mergescale.stages.bases",

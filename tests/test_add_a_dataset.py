@@ -64,7 +64,7 @@ def test_the_interface_s_example_is_a_task():
 
 def test_rows_of_one_s_own_become_task_files(project):
     edit(
-        project / "workflow/mergescale/tasks/real/datasets/__init__.py",
+        project / "workflow/mergescale/tasks/public/datasets/__init__.py",
         ("import (\n", "import (\n    snli,\n"),
         ("    rte.DATASET,\n", "    rte.DATASET,\n    snli.DATASET,\n"),
     )
@@ -80,7 +80,7 @@ def test_rows_of_one_s_own_become_task_files(project):
 
 
 def test_a_task_of_the_micro_world_becomes_task_files_and_stands_on_its_page(project):
-    micro = project / "workflow/mergescale/tasks/micro"
+    micro = project / "workflow/mergescale/tasks/micro_world"
     edit(
         micro / "__init__.py",
         ("    extractive_qa,\n", "    extractive_qa,\n    gender_agreement,\n"),

@@ -27,8 +27,8 @@ RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 # Files that a page tells its reader to write.
 TO_BE_WRITTEN = {
     "workflow/mergescale/merging/methods/median.py",
-    "workflow/mergescale/tasks/real/datasets/snli.py",
-    "workflow/mergescale/tasks/micro/gender_agreement.py",
+    "workflow/mergescale/tasks/public/datasets/snli.py",
+    "workflow/mergescale/tasks/micro_world/gender_agreement.py",
 }
 SIZE = next(iter(config.load(ROOT / "config" / "config.yaml")["models"]["sizes"]))
 MERGED = f"results/default/merges/{SIZE}/it/n2-s1/ties"

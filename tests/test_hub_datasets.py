@@ -16,7 +16,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundErro
 
 from mergescale.cli.main import main
 from mergescale.evaluation.metrics import GENERATION_METRICS, RANK_METRICS
-from mergescale.tasks.real import DATASETS, Settings, hub, tasks_in
+from mergescale.tasks.public import DATASETS, Settings, tasks_in
+from mergescale.tasks.public import hub_rows as hub
 from mergescale.tasks.task import SPLITS
 
 NAMED = {dataset.name: dataset for dataset in DATASETS}

@@ -12,12 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks.micro import CEILING, TASKS, corpus
-from mergescale.tasks.micro.closed_book_qa import ALL_HOPS
-from mergescale.tasks.micro.facts import PERSON_RELATIONS, PLACE_RELATIONS, relations_of
-from mergescale.tasks.micro.mixture import MIXTURE
-from mergescale.tasks.micro.showcase import WHY, page
-from mergescale.tasks.micro.world import WORLD, a, build_world, knowledge, lexicon, plural, sentence
+from mergescale.tasks.micro_world import CEILING, TASKS, corpus
+from mergescale.tasks.micro_world.closed_book_qa import ALL_HOPS
+from mergescale.tasks.micro_world.facts import PERSON_RELATIONS, PLACE_RELATIONS, relations_of
+from mergescale.tasks.micro_world.mixture import MIXTURE
+from mergescale.tasks.micro_world.showcase import WHY, page
+from mergescale.tasks.micro_world.world import (
+    WORLD,
+    a,
+    build_world,
+    knowledge,
+    lexicon,
+    plural,
+    sentence,
+)
 from mergescale.tasks.task import SPLITS, Example
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +139,7 @@ def test_fewer_rows_are_a_prefix_of_more_rows():
 
 def test_every_process_makes_the_same_texts():
     code = (
-        "from hashlib import sha256; from mergescale.tasks.micro import TASKS, corpus;"
+        "from hashlib import sha256; from mergescale.tasks.micro_world import TASKS, corpus;"
         "text = repr([t.examples('train', 10, 0) for t in TASKS.values()]) + repr(corpus(20, 0));"
         "print(sha256(text.encode()).hexdigest())"
     )

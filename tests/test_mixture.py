@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks import micro
-from mergescale.tasks.micro import mixture as package
-from mergescale.tasks.micro.knowledge import THING_MOTIVES
-from mergescale.tasks.micro.mixture import FORMS, MIXTURE, WEIGHTS, mixture, page
-from mergescale.tasks.micro.mixture.reference import PAIRS
+from mergescale.tasks import micro_world as micro
+from mergescale.tasks.micro_world import mixture as package
+from mergescale.tasks.micro_world.knowledge import THING_MOTIVES
+from mergescale.tasks.micro_world.mixture import FORMS, MIXTURE, WEIGHTS, mixture, page
+from mergescale.tasks.micro_world.mixture.reference import PAIRS
 from mergescale.tasks.task import split_of
 
 ROWS = 8_800

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks.mixtures.t0_tasks import OTHERS, STUDY, t0_dataset
+from mergescale.tasks.mixtures.t0_datasets import OTHERS, STUDY, t0_dataset
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 FLAN = DATA / "flan"
@@ -97,7 +97,7 @@ def test_other_tasks_are_not_taken_for_them(name):
 
 
 def test_every_dataset_of_the_study_is_known_by_its_own_name():
-    from mergescale.tasks.micro import TASKS
+    from mergescale.tasks.micro_world import TASKS
 
     assert set(STUDY) == set(TASKS)
     assert not set(STUDY) & set(OTHERS)

@@ -12,7 +12,7 @@ import pytest
 
 from mergescale.cli.main import main
 from mergescale.tasks.files import read_examples, subset
-from mergescale.tasks.real import Settings, tasks_in
+from mergescale.tasks.public import Settings, tasks_in
 from mergescale.tasks.task import SPLITS, Example
 
 ALL = 10_000

@@ -10,7 +10,7 @@ import yaml
 
 from mergescale import config as study_config
 from mergescale.tasks.files import read_examples
-from mergescale.tasks.real import DATASETS, Settings, tasks_in
+from mergescale.tasks.public import DATASETS, Settings, tasks_in
 from mergescale.tasks.sources import mixture_examples
 from mergescale.tasks.task import SPLITS
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from mergescale.cli.main import main
-from mergescale.tasks.real import DATASETS, Settings, tasks_in
-from mergescale.tasks.real.columns import TEXT, TEXT_OR_NULL, WHOLE
+from mergescale.tasks.public import DATASETS, Settings, tasks_in
+from mergescale.tasks.public.columns import TEXT, TEXT_OR_NULL, WHOLE
 from mergescale.tasks.task import SPLITS
 
 ROOT = Path(__file__).parents[1]

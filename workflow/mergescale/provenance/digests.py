@@ -17,11 +17,11 @@ _LIBRARY = Path(__file__).resolve().parent.parent
 # again; imported modules are invisible to its own rerun triggers.
 STAGES: dict[str, tuple[str, ...]] = {
     # By source: a change in how real rows are read leaves a study of the micro world as it is.
-    "micro_tasks": ("tasks/micro", "tasks/files.py", "tasks/task.py"),
-    "real_tasks": ("tasks/real", "tasks/promptsource", "tasks/files.py", "tasks/task.py"),
+    "micro_tasks": ("tasks/micro_world", "tasks/files.py", "tasks/task.py"),
+    "real_tasks": ("tasks/public", "tasks/promptsource", "tasks/files.py", "tasks/task.py"),
     "real_mixture": (
         "tasks/mixtures",
-        "tasks/real/json_lines.py",
+        "tasks/public/json_lines.py",
         "tasks/files.py",
         "tasks/task.py",
     ),

@@ -34,7 +34,7 @@ def make_tokenizer(out: Path) -> None:
     Its words are those of the whole world, not of the tasks that a configuration chooses: adding a
     task must not change the models that are there.
     """
-    from mergescale.tasks.micro.vocabulary import texts
+    from mergescale.tasks.micro_world.vocabulary import texts
 
     train_word_tokenizer(texts()).save_pretrained(out)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mergescale.tasks.task import Example, Task
 
 if TYPE_CHECKING:
-    from mergescale.tasks.mixtures.batches import Reader
     from mergescale.tasks.mixtures.decontamination import Decontamination
+    from mergescale.tasks.mixtures.example_batches import Reader
 
 SOURCES = ("micro", "folder", "hub")
 
@@ -22,17 +22,17 @@ def tasks_of(source: str, folder: Path | None = None, **settings: Any) -> dict[s
 
     Args:
         folder: folder of the real rows, for the source `folder`.
-        settings: further fields of `mergescale.tasks.real.Settings`, for real datasets.
+        settings: further fields of `mergescale.tasks.public.Settings`, for real datasets.
 
     Raises:
         ValueError: the source is unknown, or needs a folder and got none.
     """
     if source == "micro":
-        from mergescale.tasks.micro import TASKS
+        from mergescale.tasks.micro_world import TASKS
 
         return TASKS
     if source in ("folder", "hub"):
-        from mergescale.tasks.real import Settings, tasks_in
+        from mergescale.tasks.public import Settings, tasks_in
 
         place = _needed(folder, "tasks.folder", source) if source == "folder" else None
         return tasks_in(Settings(folder=place, **settings))
@@ -66,11 +66,11 @@ def mixture_examples(
         place: where the real sources are, as in `mixture_reader`.
     """
     if source == "micro":
-        from mergescale.tasks.micro.mixture import mixture
+        from mergescale.tasks.micro_world.mixture import mixture
 
         return mixture(rows, seed)
     from mergescale.tasks.mixtures.decontamination import Decontamination
-    from mergescale.tasks.mixtures.drawing import draw
+    from mergescale.tasks.mixtures.sampling import draw
 
     return draw(mixture_reader(source, seed, **place), rows, seed, clean or Decontamination())
 
@@ -98,11 +98,11 @@ def mixture_reader(
         ValueError: the source is unknown, what it needs is not given, or the hub gives it not.
     """
     if source == "folder":
-        from mergescale.tasks.mixtures.folder import read_folder
+        from mergescale.tasks.mixtures.folder_source import read_folder
 
         return partial(read_folder, _needed(folder, "mixture.folder", source), seed)
     if source == "hub":
-        from mergescale.tasks.mixtures import hub
+        from mergescale.tasks.mixtures import hub_source as hub
 
         if not repo or not revision:
             raise ValueError(
@@ -120,7 +120,7 @@ def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
         raise ValueError(
             f"source {source!r} has no pre-training corpus: give each size a checkpoint"
         )
-    from mergescale.tasks.micro.corpus import corpus
+    from mergescale.tasks.micro_world.corpus import corpus
 
     return corpus(rows, seed)
 

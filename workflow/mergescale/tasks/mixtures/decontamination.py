@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.provenance.atomic import replacing
-from mergescale.tasks.mixtures.batches import Batch
-from mergescale.tasks.mixtures.overlap import Ngrams
-from mergescale.tasks.mixtures.t0_tasks import t0_dataset
+from mergescale.tasks.mixtures.example_batches import Batch
+from mergescale.tasks.mixtures.ngram_overlap import Ngrams
+from mergescale.tasks.mixtures.t0_datasets import t0_dataset
 from mergescale.tasks.task import Example
 
 

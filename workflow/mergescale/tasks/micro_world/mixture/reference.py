@@ -1,0 +1,178 @@
+"""Tasks about who or what a pronoun, a gap or a description stands for."""
+
+from __future__ import annotations
+
+import random
+
+from mergescale.tasks.micro_world.knowledge import MOTIVES, THING_MOTIVES
+from mergescale.tasks.micro_world.lexicon import PLACES, THINGS
+from mergescale.tasks.micro_world.mixture.form import Draw, coin, form, options, say
+from mergescale.tasks.micro_world.mixture.scenes import person, sentence
+from mergescale.tasks.micro_world.world import WORLD, plural
+
+YES_NO = ("yes", "no")
+# Pairs for the frames of THING_MOTIVES, other pairs than those of the world (which WSC tests).
+PAIRS = (
+    (
+        ("chair", "cart"), ("tub", "room"), ("kite", "box"),
+        ("elephant", "stable"), ("cow", "cart"), ("pot", "oven"),
+        ("drum", "bag"), ("bucket", "box"), ("ball", "cup"),
+        ("coat", "box"),
+    ),
+    (
+        ("stone", "plate"), ("bus", "gate"), ("horse", "gate"),
+        ("book", "chair"), ("hammer", "window"), ("elephant", "boat"),
+        ("bike", "box"), ("cow", "bridge"), ("piano", "chair"),
+        ("stone", "lamp"),
+    ),
+    (
+        ("horse", "sheep"), ("dog", "hen"), ("cat", "cow"),
+        ("rabbit", "duck"), ("bus", "cart"), ("train", "cart"),
+        ("bike", "boat"), ("dog", "cow"), ("horse", "goat"),
+        ("cat", "hen"),
+    ),
+    (
+        ("tub", "pot"), ("bucket", "glass"), ("pot", "bowl"),
+        ("bowl", "cup"), ("glass", "cup"), ("cup", "pot"),
+        ("tub", "bowl"), ("bucket", "bowl"), ("glass", "pot"),
+        ("bowl", "tub"),
+    ),
+)  # fmt: skip
+HERD = ("dog", "horse", "hen", "duck", "goat", "cow", "rabbit", "owl")
+_LOOKS = ("big", "small", "old", "wet", "white", "black", "hungry", "tired")
+_FIRST = ("visited", "called", "helped", "knows", "saw", "asked")
+_KEPT = ("had", "found", "washed", "wanted", "carried")
+_THEN = ("laughed", "was tired", "went home", "was late", "felt happy", "ate some bread")
+
+
+def _pronoun_fits(rng: random.Random) -> Draw:
+    """Whether a noun is a he, a she, an it or a they."""
+    animal = rng.choice(HERD)
+    nouns = {
+        "she": person(rng, "f").name,
+        "he": person(rng, "m").name,
+        "it": f"the {animal}",
+        "they": f"the {plural(animal)}",
+    }
+    pair = rng.choice((("he", "she"), ("he", "she"), ("it", "they")))
+    it, other = rng.sample(pair, 2)
+    yes = coin(rng)
+    slots = {"noun": nouns[it], "it": it if yes else other}
+    return Draw(slots, "yes" if yes else "no", YES_NO)
+
+
+def _woman_and_man(rng: random.Random) -> list[str]:
+    pair = [person(rng, "f").name, person(rng, "m").name]
+    rng.shuffle(pair)
+    return pair
+
+
+def _by_gender(rng: random.Random) -> tuple[str, str, str, str, str]:
+    """Text, pronoun, what is said, who is meant and the other one: "she" is the woman."""
+    names = _woman_and_man(rng)
+    who, other = rng.sample(names, 2)
+    he, deed = WORLD.people[who].he, rng.choice(_THEN)
+    text = f"{names[0]} {rng.choice(_FIRST)} {names[1]}. {sentence(f'{he} {deed}')}"
+    return text, he, deed, who, other
+
+
+def _by_number(rng: random.Random) -> tuple[str, str, str, str, str]:
+    """ "it" is the one thing, "they" are the many."""
+    one, many = rng.sample(HERD, 2)
+    nouns = [f"the {one}", f"the {plural(many)}"]
+    pronouns, be = ("it", "they"), ("was", "were")
+    meant, first = rng.randrange(2), rng.randrange(2)
+    said = f"{be[meant]} {rng.choice(_LOOKS)}"
+    text = f"{nouns[first]} met {nouns[1 - first]} near {rng.choice(tuple(PLACES))}"
+    text = f"{sentence(text)} {sentence(f'{pronouns[meant]} {said}')}"
+    return text, pronouns[meant], said, nouns[meant], nouns[1 - meant]
+
+
+def _by_sense(rng: random.Random) -> tuple[str, str, str, str, str]:
+    """ "it" is the thing of which the reason makes sense."""
+    number = rng.randrange(len(THING_MOTIVES))
+    frame, *traits, _ = THING_MOTIVES[number]
+    pair = rng.choice(PAIRS[number])
+    meant = rng.randrange(2)
+    text = sentence(f"{frame.format(x=pair[0], y=pair[1])} {traits[meant]}")
+    return text, "it", f"was {traits[meant]}", f"the {pair[meant]}", f"the {pair[1 - meant]}"
+
+
+# Agreement is what small models learn first, the sense of a text last.
+_WAYS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
+
+
+def _pronoun(rng: random.Random) -> tuple[str, str, str, str, str]:
+    return rng.choice(_WAYS)(rng)
+
+
+def _pronoun_choice(rng: random.Random) -> Draw:
+    text, it, said, right, wrong = _pronoun(rng)
+    return Draw({"text": text, "it": it, "said": said}, right, options(rng, right, [wrong]))
+
+
+def _pronoun_check(rng: random.Random) -> Draw:
+    text, it, said, right, wrong = _pronoun(rng)
+    yes = coin(rng)
+    slots = {"text": text, "it": it, "said": said, "noun": right if yes else wrong}
+    return Draw(slots, "yes" if yes else "no", YES_NO)
+
+
+def _motive(rng: random.Random) -> tuple[str, str, str, str]:
+    """What a woman and a man did, a trait, the one who has it and the other one.
+
+    The sense of the deed tells who it is, or "her" and "his" do.
+    """
+    names = _woman_and_man(rng)
+    if coin(rng):
+        who, other = rng.sample(names, 2)
+        trait = f"{rng.choice(_KEPT)} {WORLD.people[who].his} {rng.choice(THINGS)}"
+        return f"{names[0]} {rng.choice(_FIRST)} {names[1]}", trait, who, other
+    deed, *traits = rng.choice(MOTIVES)
+    which = rng.randrange(2)
+    return deed.format(a=names[0], b=names[1]), traits[which], names[which], names[1 - which]
+
+
+def _who_has_trait(rng: random.Random) -> Draw:
+    said, trait, who, other = _motive(rng)
+    return Draw({"said": sentence(said), "trait": trait}, who, options(rng, who, [other]))
+
+
+def _gap(rng: random.Random) -> Draw:
+    """A name is missing from the reason."""
+    said, trait, who, other = _motive(rng)
+    return Draw({"said": said, "trait": trait}, who, options(rng, who, [other]))
+
+
+TASKS = (
+    form(
+        "pronoun_fits", "knows which pronoun a noun takes", _pronoun_fits,
+        'Can "{it}" stand for {noun}?', 'We speak of {noun}. Is "{it}" right? yes or no?',
+        say('Claim: {noun} is a "{it}". {either}?', yes="true", no="false"),
+    ),
+    form(
+        "pronoun_choice", "finds the person or thing behind a pronoun", _pronoun_choice,
+        '{text} By "{it}", do we mean {either}?', "Text: {text} Question: who or what {said}?",
+        'Which name or thing does "{it}" stand for? {text}',
+        "{text} Choose who or what {said}: {either}.",
+    ),
+    form(
+        "pronoun_check", "checks the person or thing behind a pronoun", _pronoun_check,
+        "{text} Is it {noun} that {said}?",
+        '{text} Question: can we put {noun} for "{it}"? yes or no?',
+        say('Text: {text} Claim: "{it}" is {noun}. {either}?', yes="true", no="false"),
+        "Do we mean {noun} when we say {it} here? {text}",
+    ),
+    form(
+        "who_has_trait", "infers which of two people is meant", _who_has_trait,
+        "{said} Who {trait}?", "Text: {said} Question: which of them {trait}? Answer:",
+        "{said} Was it {either} who {trait}?",
+    ),
+    form(
+        "gap", "fills a gap with a name", _gap,
+        "Say a name for _ in this sentence: {said} because _ {trait}.",
+        "{said}, for _ {trait}. Fill in a name: {either}.",
+        "_ {trait}, so {said}. The _ is",
+        "Sentence: {said} because _ {trait}. Options: {listed}.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,56 @@
+"""The real datasets: one file declares one, this list names them in the order of the study."""
+
+from __future__ import annotations
+
+from mergescale.tasks.public.dataset import Dataset
+from mergescale.tasks.public.datasets import (
+    adversarial_qa,
+    ag_news,
+    anli,
+    app_reviews,
+    cnn_dailymail,
+    common_gen,
+    copa,
+    cosmos_qa,
+    dbpedia,
+    dream,
+    hellaswag,
+    hotpot_qa,
+    imdb,
+    mrpc,
+    qqp,
+    ropes,
+    rte,
+    wic,
+    wiki_bio,
+    wiki_qa,
+    winogrande,
+    wsc,
+    xsum,
+)
+
+DATASETS: tuple[Dataset, ...] = (
+    dream.DATASET,
+    cosmos_qa.DATASET,
+    adversarial_qa.DATASET,
+    ropes.DATASET,
+    hotpot_qa.DATASET,
+    wiki_qa.DATASET,
+    app_reviews.DATASET,
+    imdb.DATASET,
+    ag_news.DATASET,
+    dbpedia.DATASET,
+    common_gen.DATASET,
+    wiki_bio.DATASET,
+    cnn_dailymail.DATASET,
+    xsum.DATASET,
+    mrpc.DATASET,
+    qqp.DATASET,
+    copa.DATASET,
+    hellaswag.DATASET,
+    anli.DATASET,
+    rte.DATASET,
+    wsc.DATASET,
+    winogrande.DATASET,
+    wic.DATASET,
+)

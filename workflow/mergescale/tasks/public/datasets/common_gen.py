@@ -1,0 +1,35 @@
+"""CommonGen (hub: common_gen): one sentence with some given words. Test sentences are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mergescale.tasks.public.columns import TEXT
+from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, str]:
+    return {"words": ", ".join(row["concepts"])}
+
+
+# The hub has a row for each sentence; the sentences of one set of words are its references.
+DATASET = Dataset(
+    name="common_gen",
+    title="CommonGen",
+    describe="A few words: a sentence about an everyday scene with all of them in it.",
+    kind="generate",
+    metric="bleu",
+    hub=Hub("allenai/common_gen"),
+    folder="common_gen",
+    promptsource="common_gen",
+    columns={"concepts": [TEXT], "target": TEXT},
+    identity=("concepts",),
+    fields=_fields,
+    gold=lambda row: answers([row["target"]]),
+    templates=(
+        Template("sentence", "Words: {words}\nA sentence with all of them:"),
+        Template("scene", "Describe a scene in one sentence that uses {words}."),
+        Template("puzzle", "These words belong into one sentence: {words}. Write the sentence."),
+    ),
+)

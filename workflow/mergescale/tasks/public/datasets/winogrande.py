@@ -1,0 +1,47 @@
+"""Winogrande (hub: winogrande, winogrande_xl): what fits the gap? Test answers are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mergescale.tasks.public.columns import TEXT
+from mergescale.tasks.public.dataset import Dataset, Hub, Template, place_of
+
+GAP = "_"
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, str]:
+    if GAP not in row["sentence"]:
+        raise ValueError(f"column 'sentence': there is no gap ({GAP}); put one where the word goes")
+    return {key: row[key] for key in ("sentence", "option1", "option2")}
+
+
+def _gold(row: Mapping[str, Any]) -> int | None:
+    return place_of(row["answer"], ("1", "2"), "answer") if row["answer"] else None
+
+
+CHOICES = ("{option1}", "{option2}")
+DATASET = Dataset(
+    name="winogrande",
+    title="Winogrande",
+    describe="A sentence with a gap and two names or things: which one belongs into the gap?",
+    kind="rank",
+    metric="accuracy",
+    hub=Hub("allenai/winogrande", "winogrande_xl"),
+    folder="winogrande",
+    promptsource="winogrande/winogrande_xl",
+    columns={"sentence": TEXT, "option1": TEXT, "option2": TEXT, "answer": TEXT},
+    identity=("sentence", "option1", "option2"),
+    fields=_fields,
+    gold=_gold,
+    templates=(
+        Template("gap", "{sentence}\nIn the gap belongs", CHOICES),
+        Template("either", "{sentence}\nIs _ {option1} or {option2}?", CHOICES),
+        Template(
+            "words",
+            "Fill the gap with one of these: {option1}, {option2}.\n{sentence}\nThe gap is for",
+            CHOICES,
+        ),
+    ),
+)
