@@ -69,8 +69,8 @@ def make_rows(name: str, count: int) -> list[dict]:
 def make_model(folder: Path) -> None:
     """A Llama of 4.9 million random parameters, and its word-level tokenizer."""
     sys.path.insert(0, str(WORKFLOW))
-    from mergescale.models.folders import initialise, parameter_count, save
-    from mergescale.models.tokenizer import train_word_tokenizer
+    from mergescale.models.loading import initialise, parameter_count, save
+    from mergescale.models.tokenizers import train_word_tokenizer
 
     words = train_word_tokenizer([" ".join(map(word, range(VOCABULARY)))])
     model = initialise(
@@ -91,7 +91,7 @@ def ours(folder: Path, batch_tokens: int):
     sys.path.insert(0, str(WORKFLOW))
     from mergescale.evaluation.encoded import EncodedTask
     from mergescale.evaluation.scorer import Options, Scorer
-    from mergescale.models.folders import load
+    from mergescale.models.loading import load
     from mergescale.stages.scoring import encoder_of
     from mergescale.tasks.task import Example
 

@@ -11,7 +11,7 @@ import tiny_study
 import yaml
 
 from mergescale.cli.main import main
-from mergescale.models.folders import save
+from mergescale.models.loading import save
 
 ROWS = [
     {"premise": f"The {word} sleeps.", "hypothesis": f"A {word} rests.", "label": number % 2}

@@ -14,7 +14,7 @@ import tiny_study
 import torch
 
 from mergescale.cli.main import main
-from mergescale.models.folders import load, save
+from mergescale.models.loading import load, save
 from mergescale.tasks.files import write_documents, write_examples
 
 STAGES = (

@@ -11,7 +11,7 @@ import tiny_study
 
 from mergescale.cli.main import main
 from mergescale.evaluation.scorer import Prediction, Scorer
-from mergescale.models.folders import load, save
+from mergescale.models.loading import load, save
 from mergescale.stages.scoring import encoder_of
 from mergescale.stages.template_scores import template_scores
 from mergescale.tasks.files import write_examples

@@ -10,7 +10,7 @@ from mergescale.evaluation.encoded import EncodedTask
 from mergescale.evaluation.kept import KeptResults
 from mergescale.evaluation.scorer import Options, Prediction, Scorer
 from mergescale.evaluation.tasks import load_task
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
 

@@ -11,7 +11,7 @@ import torch
 from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.generation import greedy
 from mergescale.evaluation.scorer import Options, Scorer
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=tiny_models.MAX_LENGTH)
 

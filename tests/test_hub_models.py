@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
-from mergescale.models.folders import load
+from mergescale.models.loading import load
 from mergescale.stages import bases
 from mergescale.stages.bases import adopt_checkpoint
 

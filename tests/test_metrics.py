@@ -16,7 +16,7 @@ from mergescale.evaluation.metrics import (
 )
 from mergescale.evaluation.scorer import Prediction, mean_score
 from mergescale.evaluation.tasks import Category, macro_average
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
 

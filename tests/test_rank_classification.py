@@ -12,7 +12,7 @@ import torch
 from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.rank_classification import best_choice, choice_scores
 from mergescale.evaluation.scorer import Options, Scorer
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.task import Example
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=tiny_models.MAX_LENGTH)

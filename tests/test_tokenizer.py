@@ -4,7 +4,7 @@ import pytest
 import tiny_study
 from transformers import AutoTokenizer
 
-from mergescale.models.tokenizer import BEGIN, END, PAD, UNKNOWN, Encoder, train_word_tokenizer
+from mergescale.models.tokenizers import BEGIN, END, PAD, UNKNOWN, Encoder, train_word_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 import tiny_study
 import torch
 
-from mergescale.models.folders import load, parameter_count, save
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.loading import load, parameter_count, save
+from mergescale.models.tokenizers import Encoder
 from mergescale.training.batches import IGNORE, answer_stream, document_stream
-from mergescale.training.loop import Settings, answer_loss, cosine_decay, train
+from mergescale.training.trainer import Settings, answer_loss, cosine_decay, train
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
 

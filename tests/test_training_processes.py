@@ -26,13 +26,15 @@ from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
 from mergescale.cli.main import main
-from mergescale.models.folders import save
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.loading import save
+from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.files import write_examples
-from mergescale.training import launch, loop, processes, sharding
+from mergescale.training import distributed as processes
+from mergescale.training import launch, sharding
+from mergescale.training import trainer as loop
 from mergescale.training.batches import IGNORE, answer_stream, share
-from mergescale.training.loop import answer_loss
-from mergescale.training.state import State
+from mergescale.training.trainer import answer_loss
+from mergescale.training.training_checkpoint import State
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
 BATCH = answer_stream(

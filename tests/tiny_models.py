@@ -11,7 +11,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 
 MAX_LENGTH = 48
 CAUSAL = ("llama", "gpt_neox", "qwen2", "qwen3", "gpt2")

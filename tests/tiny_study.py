@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from mergescale.models.folders import initialise, save
-from mergescale.models.tokenizer import train_word_tokenizer
+from mergescale.models.loading import initialise, save
+from mergescale.models.tokenizers import train_word_tokenizer
 from mergescale.tasks.files import write_examples
 from mergescale.tasks.task import Example
 

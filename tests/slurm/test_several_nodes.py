@@ -15,7 +15,7 @@ from machine import until
 from runs import NEVER, Run, accounted
 from safetensors.torch import load_file
 
-from mergescale.models.folders import save
+from mergescale.models.loading import save
 from mergescale.tasks.files import write_examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]

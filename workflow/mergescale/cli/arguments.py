@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mergescale.training.processes import on_this_node
+from mergescale.training.distributed import on_this_node
 
 
 def category(text: str) -> tuple[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mergescale import __version__, timing
 from mergescale.cli import analysis, data, evaluate, merging, scoring, training
-from mergescale.training import processes
+from mergescale.training import distributed as processes
 
 
 def parser() -> argparse.ArgumentParser:

@@ -194,13 +194,13 @@ def _finetune(chosen: argparse.Namespace) -> None:
 
 
 def _place(chosen: argparse.Namespace, device: str):
-    from mergescale.training.placement import Placement
+    from mergescale.training.compute_plan import Placement
 
     return Placement(device=device, precision=chosen.precision, sharding=chosen.sharding)
 
 
 def _settings(chosen: argparse.Namespace):
-    from mergescale.training.loop import Settings
+    from mergescale.training.trainer import Settings
 
     return Settings(
         steps=chosen.steps,

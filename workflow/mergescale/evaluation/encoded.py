@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.task import Example
 
 

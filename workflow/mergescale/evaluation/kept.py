@@ -15,7 +15,7 @@ from typing import Any
 
 from mergescale.evaluation.encoded import EncodedTask
 from mergescale.evaluation.scorer import Options, Prediction
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, record_digest
 

@@ -13,7 +13,7 @@ from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.generation import greedy
 from mergescale.evaluation.metrics import generation_score
 from mergescale.evaluation.rank_classification import best_choice, choice_scores
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 
 # Log-probabilities are recorded to this many decimals: more would be noise of the arithmetic.
 _DECIMALS = 4

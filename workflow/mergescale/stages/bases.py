@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mergescale.checkpoints.adopt import fitting_parameters, place
 from mergescale.checkpoints.hub_download import RECORD
-from mergescale.models.folders import (
+from mergescale.models.loading import (
     initialise,
     load,
     load_tokenizer,
@@ -15,17 +15,17 @@ from mergescale.models.folders import (
     parameter_count,
     save,
 )
-from mergescale.models.tokenizer import Encoder, train_word_tokenizer
+from mergescale.models.tokenizers import Encoder, train_word_tokenizer
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, file_digest, record_digest
 from mergescale.provenance.versions import versions
 from mergescale.tasks.files import read_documents, read_examples
 from mergescale.timing import timed
 from mergescale.training.batches import answer_stream, document_stream
-from mergescale.training.loop import Settings, settings_record, train
-from mergescale.training.placement import Placement
-from mergescale.training.processes import is_main
-from mergescale.training.state import forget
+from mergescale.training.compute_plan import Placement
+from mergescale.training.distributed import is_main
+from mergescale.training.trainer import Settings, settings_record, train
+from mergescale.training.training_checkpoint import forget
 
 
 def make_tokenizer(out: Path) -> None:

@@ -23,8 +23,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from mergescale.evaluation.kept import KeptResults, Predictions
 from mergescale.evaluation.scorer import Options, Scorer, mean_score
 from mergescale.evaluation.tasks import Category, load_groups
-from mergescale.models.folders import load, position_limit
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.loading import load, position_limit
+from mergescale.models.tokenizers import Encoder
 from mergescale.provenance.atomic import replacing, write_json
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.provenance.versions import versions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from mergescale.models.tokenizer import Encoder
+from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.task import Example
 
 IGNORE = -100

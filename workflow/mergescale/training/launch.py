@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
-from mergescale.training.processes import launched
+from mergescale.training.distributed import launched
 
 # Where the processes of all nodes meet, host:port; set for the tasks that srun starts.
 MEETING = "MERGESCALE_MEETING_POINT"

@@ -21,13 +21,13 @@ from torch.optim import Adafactor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.models.folders import parameter_count
+from mergescale.models.loading import parameter_count
 from mergescale.progress import Progress
 from mergescale.training.batches import IGNORE, Batch, BatchStream, share
+from mergescale.training.compute_plan import Placement
+from mergescale.training.distributed import is_main, world
 from mergescale.training.losses import Losses
-from mergescale.training.placement import Placement
-from mergescale.training.processes import is_main, world
-from mergescale.training.state import State
+from mergescale.training.training_checkpoint import State
 
 # Steps between two looks at whether the loss is finite: each look waits for a GPU.
 _STEPS_BETWEEN_CHECKS = 50

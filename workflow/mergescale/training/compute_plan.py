@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mergescale.cluster.resources import GPU_FROM
-from mergescale.training.processes import world
+from mergescale.training.distributed import world
 
 
 @dataclass(frozen=True)
