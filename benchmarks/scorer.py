@@ -89,7 +89,7 @@ def make_model(folder: Path) -> None:
 def ours(folder: Path, batch_tokens: int):
     """Load the model; the returned function scores rows."""
     sys.path.insert(0, str(WORKFLOW))
-    from mergescale.evaluation.encoded import EncodedTask
+    from mergescale.evaluation.requests import EncodedTask
     from mergescale.evaluation.scorer import Options, Scorer
     from mergescale.models.loading import load
     from mergescale.stages.scoring import encoder_of

@@ -9,7 +9,7 @@ import pytest
 import tiny_study
 
 from mergescale.evaluation.scorer import Options, Scorer
-from mergescale.evaluation.tasks import Category
+from mergescale.evaluation.task_groups import Category
 from mergescale.stages.merge_scores import Draw, score_merges
 from mergescale.stages.reference_scores import score_references
 from mergescale.stages.scoring import Bench

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import tiny_study
 
-from mergescale.evaluation.encoded import EncodedTask
-from mergescale.evaluation.kept import KeptResults
+from mergescale.evaluation.cache import KeptResults
+from mergescale.evaluation.requests import EncodedTask
 from mergescale.evaluation.scorer import Options, Prediction, Scorer
-from mergescale.evaluation.tasks import load_task
+from mergescale.evaluation.task_groups import load_task
 from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)

@@ -8,8 +8,8 @@ import tiny_models
 import tiny_study
 import torch
 
-from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.generation import greedy
+from mergescale.evaluation.requests import EncodedTask, batches, encode
 from mergescale.evaluation.scorer import Options, Scorer
 from mergescale.models.tokenizers import Encoder
 

@@ -15,7 +15,7 @@ from mergescale.evaluation.metrics import (
     squad_f1,
 )
 from mergescale.evaluation.scorer import Prediction, mean_score
-from mergescale.evaluation.tasks import Category, macro_average
+from mergescale.evaluation.task_groups import Category, macro_average
 from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)

@@ -9,8 +9,8 @@ import tiny_models
 import tiny_study
 import torch
 
-from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.rank_classification import best_choice, choice_scores
+from mergescale.evaluation.requests import EncodedTask, batches, encode
 from mergescale.evaluation.scorer import Options, Scorer
 from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.task import Example

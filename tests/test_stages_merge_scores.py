@@ -5,7 +5,7 @@ import tiny_study
 from stage_study import CATEGORIES, METHODS
 
 from mergescale.evaluation.scorer import Scorer
-from mergescale.evaluation.tasks import Category
+from mergescale.evaluation.task_groups import Category
 from mergescale.provenance import digests
 
 pytest_plugins = "stage_study"

@@ -15,7 +15,7 @@ from mergescale.cli.scoring import add_tasks, open_bench
 from mergescale.cores import usable_cores
 
 if TYPE_CHECKING:
-    from mergescale.evaluation.kept import Predictions
+    from mergescale.evaluation.cache import Predictions
     from mergescale.stages.scoring import Bench
 
 _EPILOG = """\

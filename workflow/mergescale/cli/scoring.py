@@ -116,7 +116,7 @@ def open_bench(
 ) -> Bench:
     """The model of a folder in memory, with the tasks that the arguments of `add_tasks` name."""
     from mergescale.evaluation.scorer import Options
-    from mergescale.evaluation.tasks import Category
+    from mergescale.evaluation.task_groups import Category
     from mergescale.stages.scoring import Bench
 
     device = prepare_torch(chosen.threads, chosen.device)

@@ -6,7 +6,7 @@ import torch
 from transformers import DynamicCache
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.evaluation.encoded import PromptBatch
+from mergescale.evaluation.requests import PromptBatch
 
 
 class CausalPrompts:

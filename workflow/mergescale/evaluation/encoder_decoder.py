@@ -7,7 +7,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.evaluation.encoded import PromptBatch
+from mergescale.evaluation.requests import PromptBatch
 
 
 class EncoderDecoderPrompts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.evaluation.encoded import PromptBatch
-from mergescale.evaluation.families import read_prompts
+from mergescale.evaluation.prefill import read_prompts
+from mergescale.evaluation.requests import PromptBatch
 
 
 @torch.inference_mode()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.evaluation.encoded import PromptBatch
-from mergescale.evaluation.families import Prompts, read_prompts
+from mergescale.evaluation.prefill import Prompts, read_prompts
+from mergescale.evaluation.requests import PromptBatch
 
 # Logits that are normalised at once.
 _CPU_BLOCK, _GPU_BLOCK = 2**19, 2**27

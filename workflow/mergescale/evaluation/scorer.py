@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from transformers.modeling_utils import PreTrainedModel
 
-from mergescale.evaluation.encoded import EncodedTask, batches, encode
 from mergescale.evaluation.generation import greedy
 from mergescale.evaluation.metrics import generation_score
 from mergescale.evaluation.rank_classification import best_choice, choice_scores
+from mergescale.evaluation.requests import EncodedTask, batches, encode
 from mergescale.models.tokenizers import Encoder
 
 # Log-probabilities are recorded to this many decimals: more would be noise of the arithmetic.

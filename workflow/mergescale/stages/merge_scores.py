@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.checkpoints.folder import read_weights
-from mergescale.evaluation.tasks import macro_average
+from mergescale.evaluation.task_groups import macro_average
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.method import LAMBDA, Method
 from mergescale.merging.methods.registry import get_method

@@ -20,9 +20,9 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from mergescale.evaluation.kept import KeptResults, Predictions
+from mergescale.evaluation.cache import KeptResults, Predictions
 from mergescale.evaluation.scorer import Options, Scorer, mean_score
-from mergescale.evaluation.tasks import Category, load_groups
+from mergescale.evaluation.task_groups import Category, load_groups
 from mergescale.models.loading import load, position_limit
 from mergescale.models.tokenizers import Encoder
 from mergescale.provenance.atomic import replacing, write_json

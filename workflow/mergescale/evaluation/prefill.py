@@ -8,8 +8,8 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 
 from mergescale.evaluation.causal import CausalPrompts
-from mergescale.evaluation.encoded import PromptBatch
 from mergescale.evaluation.encoder_decoder import EncoderDecoderPrompts
+from mergescale.evaluation.requests import PromptBatch
 
 
 class Prompts(Protocol):

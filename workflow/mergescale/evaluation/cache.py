@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mergescale.evaluation.encoded import EncodedTask
+from mergescale.evaluation.requests import EncodedTask
 from mergescale.evaluation.scorer import Options, Prediction
 from mergescale.models.tokenizers import Encoder
 from mergescale.provenance.atomic import write_json
