@@ -15,7 +15,8 @@ from pathlib import Path
 from mergescale.cluster import study as cluster
 from mergescale.cluster.plan import Cost, costs
 from mergescale.cluster.sbatch import sbatch
-from mergescale.config import load, study
+from mergescale.config import load
+from mergescale.config import selectors as study
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "paper_scale.md"

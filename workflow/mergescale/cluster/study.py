@@ -9,7 +9,7 @@ from pathlib import Path
 from mergescale.cluster import resources
 from mergescale.cluster.machine import GB, Machine, Need, request
 from mergescale.cluster.resources import Model
-from mergescale.config import study
+from mergescale.config import selectors as study
 
 # Measured: the words that the tokenizer of the micro world knows.
 MICRO_WORDS = 816

@@ -8,7 +8,7 @@ Snakefile reads this package on every start.
 
 from mergescale.config.errors import ConfigError
 from mergescale.config.load import complete, complete_or_exit, load
-from mergescale.config.study import (
+from mergescale.config.selectors import (
     STAGES,
     categories,
     category_of,

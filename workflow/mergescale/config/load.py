@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from mergescale.config import rules, schema
+from mergescale.config import schema
+from mergescale.config import validators as rules
 from mergescale.config.errors import ConfigError, shown
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mergescale.config import study
+from mergescale.config import selectors as study
 from mergescale.config.errors import ConfigError, choose, shown
-from mergescale.config.ladder import check_sizes
+from mergescale.config.model_sizes import check_sizes
 from mergescale.tasks.sources import tasks_of
 
 
