@@ -24,7 +24,7 @@ IMPORTS = {
     "accelerate": "import accelerate",
     "training stage": "import mergescale.stages.bases",
     "scoring stage": "import mergescale.stages.merge_scores",
-    "figures": "import mergescale.figures.index, matplotlib.pyplot, seaborn",
+    "figures": "import mergescale.figures.registry, matplotlib.pyplot, seaborn",
 }
 
 

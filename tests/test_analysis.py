@@ -7,7 +7,9 @@ import random
 import pytest
 from synthetic_study import COLUMNS, METHODS, SIZES, paper_performance, to_csv, write_study
 
-from mergescale.analysis import aggregate, labels, normalise, records, tables, tasks_table
+from mergescale.analysis import aggregate, labels, tables, tasks_table
+from mergescale.analysis import normalize as normalise
+from mergescale.analysis import tidy_tables as records
 
 
 def run(folder, scores, draws):

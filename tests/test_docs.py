@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, environment, project_copy, snakemake, succeeded
 
 from mergescale import config
-from mergescale.analysis import records
+from mergescale.analysis import tidy_tables as records
 from mergescale.cli.main import parser
 
 PAGES = [

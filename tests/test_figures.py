@@ -9,8 +9,11 @@ import yaml
 from matplotlib.text import Text
 from synthetic_study import METHODS, SIZES, paper_performance, write_study
 
-from mergescale.analysis import aggregate, normalise
-from mergescale.figures import index, performance, style
+from mergescale.analysis import aggregate
+from mergescale.analysis import normalize as normalise
+from mergescale.figures import data as performance
+from mergescale.figures import registry as index
+from mergescale.figures import style
 
 ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "config" / "style.yaml"

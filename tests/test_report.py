@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from synthetic_study import write_study
 
-from mergescale.analysis import aggregate, normalise
-from mergescale.report import figures, noise, results, timing
+from mergescale.analysis import aggregate
+from mergescale.analysis import normalize as normalise
+from mergescale.report import figure_section as figures
+from mergescale.report import table_section as results
+from mergescale.report import timing_section as timing
+from mergescale.report import uncertainty_section as noise
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -134,7 +138,7 @@ def test_what_was_left_out_is_counted(parsed):
 
 
 def test_cells_whose_draws_cannot_differ_are_not_called_noise(tmp_path):
-    from mergescale.analysis import records
+    from mergescale.analysis import tidy_tables as records
 
     study = write_study(tmp_path, sizes=("38k",), counts=(2, 8))
     normalise.write(study / "scores.csv", study / "draws.csv", study / "normalised.csv")

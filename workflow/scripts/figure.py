@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mergescale import timing  # noqa: E402
-from mergescale.figures.index import FIGURES, write  # noqa: E402
+from mergescale.figures.registry import FIGURES, write  # noqa: E402
 
 
 def main() -> None:

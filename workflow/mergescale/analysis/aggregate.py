@@ -4,8 +4,8 @@ Mean over the datasets of a category, then over the categories, then over the dr
 order matters: a category counts once however many datasets it has.
 """
 
-from mergescale.analysis import records
-from mergescale.analysis.records import MULTITASK
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.tidy_tables import MULTITASK
 
 CELL = ["size", "base", "role", "method", "count"]
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mergescale.analysis import labels, records
-from mergescale.analysis.files import replace_text
-from mergescale.analysis.records import HELD_IN, HELD_OUT, MULTITASK
+from mergescale.analysis import labels
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT, MULTITASK
+from mergescale.analysis.writing import replace_text
 
 # The paper's order: the tables of the instruction-tuned bases come first.
 TABLES = {

@@ -7,10 +7,11 @@ entry is the mean over all experts of that size and base.
 from dataclasses import dataclass
 from pathlib import Path
 
-from mergescale.analysis import labels, records
-from mergescale.analysis.files import replace_text
-from mergescale.analysis.records import HELD_IN, HELD_OUT
+from mergescale.analysis import labels
+from mergescale.analysis import tidy_tables as records
 from mergescale.analysis.tables import escape
+from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT
+from mergescale.analysis.writing import replace_text
 
 MODELS = ("base", "expert", "multitask")
 

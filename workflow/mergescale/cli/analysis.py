@@ -34,7 +34,8 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
 
 
 def _analyse(chosen: argparse.Namespace) -> None:
-    from mergescale.analysis import aggregate, normalise
+    from mergescale.analysis import aggregate
+    from mergescale.analysis import normalize as normalise
 
     timing.started()
     normalise.write(chosen.scores, chosen.draws, chosen.normalised)

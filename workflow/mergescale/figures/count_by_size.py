@@ -4,7 +4,7 @@ One method (Task Arithmetic). Rows: held-in, held-out; columns: PT bases, IT bas
 """
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_IN, HELD_OUT
+from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT
 from mergescale.figures import panels
 from mergescale.figures.style import new_figure
 

@@ -4,7 +4,7 @@ A panel per size; Task Arithmetic, TIES and the multitask model; 1 is the base m
 """
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_OUT, MULTITASK
+from mergescale.analysis.tidy_tables import HELD_OUT, MULTITASK
 from mergescale.figures import panels
 from mergescale.figures.style import new_figure
 

@@ -1,7 +1,7 @@
 """Figure 7: all merging methods on the largest IT models, against the number of experts."""
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import ROLES
+from mergescale.analysis.tidy_tables import ROLES
 from mergescale.figures import panels
 from mergescale.figures.style import new_figure
 

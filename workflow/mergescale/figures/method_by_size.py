@@ -4,7 +4,7 @@ Panels: PT bases and few experts, IT bases and few experts, IT bases and many ex
 """
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_IN
+from mergescale.analysis.tidy_tables import HELD_IN
 from mergescale.figures import panels
 from mergescale.figures.style import new_figure
 

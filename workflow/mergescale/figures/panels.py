@@ -5,7 +5,7 @@ import math
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mergescale.analysis.records import HELD_IN
+from mergescale.analysis.tidy_tables import HELD_IN
 
 OUTLINE = 1.0  # points by which the outline of a pale line is wider than the line
 Y_LABELS = {

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_IN, MULTITASK
+from mergescale.analysis.tidy_tables import HELD_IN, MULTITASK
 from mergescale.figures.style import new_figure
 
 # The order of the paper's spokes; methods added to a study stand before Multitask.

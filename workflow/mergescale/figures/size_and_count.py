@@ -4,7 +4,7 @@ Colour tells the kind of base model, the marker the merging method; 1 is the exp
 """
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_IN
+from mergescale.analysis.tidy_tables import HELD_IN
 from mergescale.figures import panels
 from mergescale.figures.style import Mark, new_figure
 

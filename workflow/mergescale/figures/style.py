@@ -14,7 +14,7 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mergescale.analysis.files import replace_bytes
+from mergescale.analysis.writing import replace_bytes
 
 FORMATS = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},

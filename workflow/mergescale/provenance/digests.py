@@ -44,9 +44,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "tables": ("analysis", "../scripts/tables.py"),
     "figures": (
         "figures",
-        "analysis/records.py",
+        "analysis/tidy_tables.py",
         "analysis/labels.py",
-        "analysis/files.py",
+        "analysis/writing.py",
         "../scripts/figure.py",
     ),
     "report": ("report", "analysis", "../scripts/report.py"),

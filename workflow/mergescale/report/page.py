@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
-from mergescale.analysis import records, tasks_table
-from mergescale.analysis.files import replace_text
-from mergescale.report import noise, results, timing
-from mergescale.report import study as about
+from mergescale.analysis import tasks_table
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.writing import replace_text
+from mergescale.report import study_section as about
+from mergescale.report import table_section as results
+from mergescale.report import timing_section as timing
+from mergescale.report import uncertainty_section as noise
 from mergescale.report.elements import escaped
-from mergescale.report.figures import figures
+from mergescale.report.figure_section import figures
 
 CONTENTS = {
     "study": "The study",

@@ -1,6 +1,6 @@
 """Where the wall time went: one stacked bar, and the numbers below it."""
 
-from mergescale.analysis import records
+from mergescale.analysis import tidy_tables as records
 from mergescale.report.elements import Markup, escaped, paragraph, section, table, whole_number
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mergescale.analysis import records
-from mergescale.analysis.records import MULTITASK
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.tidy_tables import MULTITASK
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ The multitask model knows no constituents; so that it can stand beside the merge
 the constituents of each draw, which gives it a count and a seed as well.
 """
 
-from mergescale.analysis import records
-from mergescale.analysis.records import HELD_IN, HELD_OUT, MULTITASK
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT, MULTITASK
 
 MODEL = ["size", "base", "method", "count", "seed"]
 

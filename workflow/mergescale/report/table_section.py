@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from mergescale.analysis import labels, records, tables, tasks_table
-from mergescale.analysis.records import HELD_IN, HELD_OUT, ROLES
+from mergescale.analysis import labels, tables, tasks_table
+from mergescale.analysis import tidy_tables as records
+from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT, ROLES
 from mergescale.report.elements import (
     Markup,
     details,
@@ -13,7 +14,7 @@ from mergescale.report.elements import (
     table,
     whole_number,
 )
-from mergescale.report.figures import caption
+from mergescale.report.figure_section import caption
 
 
 def read_tables(folder) -> list:

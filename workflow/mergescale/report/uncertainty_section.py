@@ -1,7 +1,7 @@
 """How far to trust the numbers: the spread of the draws, and what was left out of the means."""
 
 from mergescale.analysis import labels
-from mergescale.analysis.records import HELD_OUT, MULTITASK
+from mergescale.analysis.tidy_tables import HELD_OUT, MULTITASK
 from mergescale.report.elements import Markup, paragraph, section, table
 
 

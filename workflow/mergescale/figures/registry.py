@@ -4,13 +4,13 @@ from pathlib import Path
 
 from mergescale.figures import (
     count_by_size,
+    data,
     held_out_by_count,
     largest_size,
     method_by_size,
     radar,
     size_and_count,
 )
-from mergescale.figures import performance as data
 from mergescale.figures import style as styles
 
 

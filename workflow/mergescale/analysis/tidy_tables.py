@@ -5,7 +5,7 @@ missing value in the others. Numbers are written with six decimals and Unix line
 contents are equal bytes.
 """
 
-from mergescale.analysis.files import replace_text
+from mergescale.analysis.writing import replace_text
 
 HELD_IN, HELD_OUT = "held_in", "held_out"
 ROLES = (HELD_IN, HELD_OUT)
