@@ -52,7 +52,7 @@ def fault(name: str, **settings) -> str:
 
 
 def test_the_study_s_datasets_are_all_there():
-    from mergescale.stages.dataset_table import groups_of_the_study
+    from mergescale.stages.datasets import groups_of_the_study
 
     groups = groups_of_the_study()
     named = [name for group in groups.values() for _, names in group for name in names]

@@ -16,8 +16,8 @@ import pytest
 from conftest import SMOKE, environment, project_copy, snakemake, succeeded
 
 from mergescale import config as study_config
-from mergescale.stages.collect import COLUMNS
 from mergescale.stages.draws import draw
+from mergescale.stages.scores import COLUMNS
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from mergescale.stages.collect import COLUMNS, collect
+from mergescale.stages.scores import COLUMNS, collect
 
 pytest_plugins = "stage_study"
 

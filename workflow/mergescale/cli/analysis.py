@@ -50,7 +50,7 @@ def _record(chosen: argparse.Namespace) -> None:
 
 
 def _timing_table(chosen: argparse.Namespace) -> None:
-    from mergescale.stages.timing_table import write_timing_table
+    from mergescale.stages.timing import write_timing_table
 
     timing.started()
     write_timing_table(chosen.out, chosen.logs, chosen.study)

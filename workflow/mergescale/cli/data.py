@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mergescale import timing
 from mergescale.cli.arguments import add_categories, count, positive
-from mergescale.cli.real_rows import add_real_rows, real_settings
+from mergescale.cli.public_datasets import add_real_rows, real_settings
 
 
 def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def _task(chosen: argparse.Namespace) -> None:
 
 
 def _datasets(chosen: argparse.Namespace) -> None:
-    from mergescale.stages.dataset_table import dataset_table, groups_of_the_study
+    from mergescale.stages.datasets import dataset_table, groups_of_the_study
 
     timing.started()
     groups = {"held_in": chosen.held_in, "held_out": chosen.held_out}

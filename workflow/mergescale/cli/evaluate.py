@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mergescale.cli.arguments import positive
-from mergescale.cli.real_rows import add_real_rows, real_settings
+from mergescale.cli.public_datasets import add_real_rows, real_settings
 from mergescale.cli.scoring import add_tasks, open_bench
 from mergescale.cores import usable_cores
 
@@ -110,7 +110,7 @@ def _check_out(out: Path) -> None:
 
 def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
     """Turn the names that --tasks holds into a folder of tasks, each a category of its own."""
-    from mergescale.stages.made_tasks import make_test_tasks
+    from mergescale.stages.adhoc_tasks import make_test_tasks
 
     if chosen.held_in or chosen.held_out:
         raise ValueError(

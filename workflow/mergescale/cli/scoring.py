@@ -180,7 +180,7 @@ def _merged(chosen: argparse.Namespace) -> None:
 
 
 def _collect(chosen: argparse.Namespace) -> None:
-    from mergescale.stages.collect import collect
+    from mergescale.stages.scores import collect
 
     timing.started()
     collect(chosen.files, chosen.out)

@@ -39,7 +39,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "stages/reference_scores.py",
     ),
     "draws": ("stages/draws.py",),
-    "collecting": ("stages/collect.py",),
+    "collecting": ("stages/scores.py",),
     "analysis": ("analysis",),
     "tables": ("analysis", "../scripts/tables.py"),
     "figures": (
