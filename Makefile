@@ -81,7 +81,7 @@ notebook: $(development)  ## run the notebooks on the study's results, into resu
 
 reference: $(runtime)  ## what is generated: the schema's defaults, config/README.md, tables of docs/paper_scale.md
 	PYTHONPATH=workflow python -m mergescale.config.reference
-	PYTHONPATH=workflow python -m mergescale.cluster.page
+	PYTHONPATH=workflow python -m mergescale_snakemake.cost_page
 
 clean:  ## remove the results of one study: make clean STUDY=smoke
 	@[[ "$(STUDY)" =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$$ ]] || \

@@ -9,8 +9,7 @@ import sys
 from uuid import uuid4
 
 import pytest
-
-from mergescale.cluster import orphans, slurm
+from mergescale_snakemake import orphans, slurm
 
 # Answers line by line: the n-th call prints the n-th file, the last one again and again.
 SQUEUE = """\
@@ -107,7 +106,11 @@ def test_jobs_of_a_run_that_is_at_work_are_no_orphans(fake):
     fake(line(1, mine) + line(2, dead))
     orphans.record(mine)
     child = subprocess.run(
-        [sys.executable, "-c", f"from mergescale.cluster import orphans; orphans.record('{dead}')"]
+        [
+            sys.executable,
+            "-c",
+            f"from mergescale_snakemake import orphans; orphans.record('{dead}')",
+        ]
     )
     assert child.returncode == 0
     assert [job.id for job in orphans.found()] == ["2"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from conftest import ROOT
+from mergescale_snakemake import cost_page as page
+from mergescale_snakemake import cost_plan as plan
+from mergescale_snakemake import resource_formulas as resources
+from mergescale_snakemake.machine import GB, Machine, Need
+from mergescale_snakemake.resource_formulas import Model
 
 from mergescale import config as study_config
-from mergescale.cluster import page, plan, resources
-from mergescale.cluster.machine import GB, Machine, Need
-from mergescale.cluster.resources import Model
 
 DEFAULT = ROOT / "config" / "config.yaml"
 MACHINE = Machine()

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 import tiny_study
 from conftest import ROOT, snakemake, succeeded
+from mergescale_snakemake import cost_plan as plan
+from mergescale_snakemake import job_resources as cluster
+from mergescale_snakemake.machine import GB, Machine, Need, request, submissions
+from mergescale_snakemake.resource_formulas import Model, training
+from mergescale_snakemake.sbatch import sbatch
 
 from mergescale import config as study_config
-from mergescale.cluster import plan
-from mergescale.cluster import study as cluster
-from mergescale.cluster.machine import GB, Machine, Need, request, submissions
-from mergescale.cluster.resources import Model, training
-from mergescale.cluster.sbatch import sbatch
 
 DEFAULT = ROOT / "config" / "config.yaml"
 PAPER = ROOT / "config" / "paper.yaml"
@@ -186,7 +186,7 @@ def test_every_rule_of_the_workflow_has_a_formula():
 
 def test_formulas_import_nothing_heavy():
     program = (
-        "import sys, mergescale.cluster.page;"
+        "import sys, mergescale_snakemake.cost_page;"
         "print({'torch', 'numpy', 'pandas', 'transformers'} & set(sys.modules) or 'light')"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from mergescale_snakemake import slurm, submission
+from mergescale_snakemake.submission import Submission
 from slurm_executor import Executor
-
-from mergescale.cluster import slurm, submission
-from mergescale.cluster.submission import Submission
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from mergescale_snakemake import guard as run
+from mergescale_snakemake import slurm, watch
+from mergescale_snakemake.watch import SilentScheduler, Watch
 from slurm_executor import Executor
-
-from mergescale.cluster import run, slurm, watch
-from mergescale.cluster.watch import SilentScheduler, Watch
 
 
 @pytest.fixture

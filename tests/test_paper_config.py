@@ -7,9 +7,9 @@ import resource
 
 import pytest
 from conftest import ROOT, job_counts, project_copy, snakemake, succeeded
+from mergescale_snakemake import cost_plan as plan
 
 from mergescale import config as study_config
-from mergescale.cluster import plan
 
 PAPER = ("--configfile", "config/paper.yaml")
 # Of processor time, which other work on the machine does not add to. Measured: 3 s.

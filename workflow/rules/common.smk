@@ -10,12 +10,12 @@ LIBRARY = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, LIBRARY)
 
 from mergescale import config as study
-from mergescale import terminal
-from mergescale.cluster import study as cluster
-from mergescale.cluster.run import attend
-from mergescale.jobs import let_jobs_find
+from mergescale_snakemake import status_line as terminal
+from mergescale_snakemake import job_resources as cluster
+from mergescale_snakemake.guard import attend
+from mergescale_snakemake.job_environment import let_jobs_find
 from mergescale.provenance.digests import code_digest, method_digest
-from mergescale.scheduling import without_start_limit
+from mergescale_snakemake.rate_limit import without_start_limit
 from mergescale.stages.draws import draw
 
 config = study.complete_or_exit(config, workflow.configfiles)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mergescale.cluster import slurm
-from mergescale.cluster.watch import PATIENCE_SECONDS
+from mergescale_snakemake import slurm
+from mergescale_snakemake.watch import PATIENCE_SECONDS
 
 PAUSE_SECONDS = 5.0
 # What sbatch, sacctmgr and sshare say of daemons that are away, as against a request they refuse.

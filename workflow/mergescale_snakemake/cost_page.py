@@ -1,6 +1,6 @@
 """Writes the tables of docs/paper_scale.md from the formulas.
 
-    python -m mergescale.cluster.page [--check]
+    python -m mergescale_snakemake.cost_page [--check]
 
 replaces what stands between `<!-- name -->` and `<!-- end -->`; with --check it only says whether
 the page is out of date, and fails if it is.
@@ -12,11 +12,11 @@ import re
 import sys
 from pathlib import Path
 
-from mergescale.cluster import study as cluster
-from mergescale.cluster.plan import Cost, costs
-from mergescale.cluster.sbatch import sbatch
 from mergescale.config import load
 from mergescale.config import selectors as study
+from mergescale_snakemake import job_resources as cluster
+from mergescale_snakemake.cost_plan import Cost, costs
+from mergescale_snakemake.sbatch import sbatch
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "paper_scale.md"

@@ -8,9 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mergescale.cluster import orphans
-from mergescale.cluster.submission import Submission
-from mergescale.cluster.watch import PATIENCE_SECONDS, SilentScheduler, Watch
+from mergescale_snakemake import orphans
+from mergescale_snakemake.submission import Submission
+from mergescale_snakemake.watch import PATIENCE_SECONDS, SilentScheduler, Watch
 
 PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
 EXECUTOR = (

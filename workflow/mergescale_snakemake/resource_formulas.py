@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mergescale.cluster.machine import GB, Machine, Need
+from mergescale_snakemake.machine import GB, Machine, Need
 
 # Measured: training and scoring jobs of the smoke study peak at 350-610 MB (their `max_rss` under
 # benchmarks/), and SLURM counts the Snakemake around a job, 110 MB.

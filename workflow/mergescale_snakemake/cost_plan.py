@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mergescale.cluster import study as cluster
-from mergescale.cluster.machine import Machine, Need, nodes, submissions
 from mergescale.config import selectors as study
+from mergescale_snakemake import job_resources as cluster
+from mergescale_snakemake.machine import Machine, Need, nodes, submissions
 
 # Seconds from a trivial job's submission to its end. Measured with the SLURM executor plugin 2.8.0
 # on one node whose cores were busy: 5 to 7, of them 1.4 of processor time for Snakemake.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from mergescale.cluster import slurm
+from mergescale_snakemake import slurm
 
 RUNS = Path(".snakemake") / "cluster_runs"
 WHAT_TO_DO = "MERGESCALE_ORPHANS"

@@ -6,10 +6,10 @@ from functools import cache
 from math import prod
 from pathlib import Path
 
-from mergescale.cluster import resources
-from mergescale.cluster.machine import GB, Machine, Need, request
-from mergescale.cluster.resources import Model
 from mergescale.config import selectors as study
+from mergescale_snakemake import resource_formulas as resources
+from mergescale_snakemake.machine import GB, Machine, Need, request
+from mergescale_snakemake.resource_formulas import Model
 
 # Measured: the words that the tokenizer of the micro world knows.
 MICRO_WORDS = 816

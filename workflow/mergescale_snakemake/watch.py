@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from mergescale.cluster import slurm
+from mergescale_snakemake import slurm
 
 PATIENCE_SECONDS = 3600.0
 # How long a state that a requeued job leaves by itself may last.
