@@ -80,8 +80,8 @@ notebook: $(development)  ## run the notebooks on the study's results, into resu
 	jupyter execute --output=$(CURDIR)/results/notebooks/{notebook_name} notebooks/*.ipynb
 
 reference: $(runtime)  ## what is generated: the schema's defaults, config/README.md, tables of docs/paper_scale.md
-	PYTHONPATH=workflow python -m mergescale.config.reference
-	PYTHONPATH=workflow python -m mergescale_snakemake.cost_page
+	python -m mergescale.config.reference
+	python -m mergescale_snakemake.cost_page
 
 clean:  ## remove the results of one study: make clean STUDY=smoke
 	@[[ "$(STUDY)" =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$$ ]] || \
@@ -92,7 +92,7 @@ env-update:  ## look for newer packages and write the pins under envs/ anew
 	$(PYTHON) envs/lock.py --upgrade
 
 # The stamps are made last: an interrupted or failed installation is done again from the start.
-.venv/runtime.stamp: envs/requirements.txt
+.venv/runtime.stamp: envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 		echo "make: '$(PYTHON)' is no Python 3.11 with venv; install it, or name one: make PYTHON=/path/to/python3.11" >&2; \
 		exit 2; }
@@ -100,6 +100,7 @@ env-update:  ## look for newer packages and write the pins under envs/ anew
 	@echo "installing into .venv: several minutes, once"
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 .venv/development.stamp: envs/requirements-dev.txt .venv/runtime.stamp

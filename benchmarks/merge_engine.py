@@ -25,7 +25,6 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
 EXPERTS = 8
 SHAPE = {"hidden": 1024, "layers": 12, "vocabulary": 32_000, "intermediate": 4096}
 OURS = {
@@ -125,7 +124,7 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
 def measured(command: list[str], **more: str) -> dict[str, float]:
     """Wall time and peaks of a command; a failed one ends the benchmark."""
     os.sync()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **more}
+    environment = {**os.environ, **more}
     run = subprocess.run(
         [sys.executable, "-c", WATCH, *command],
         env=environment,
@@ -165,7 +164,7 @@ def plain(folder: Path, experts: int, threads: int, sync: bool) -> dict[str, flo
 
 
 def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> dict[str, float]:
-    """One merge by `python -m mergescale merge`, with no threshold kept from before."""
+    """One merge by `mergescale merge`, with no threshold kept from before."""
     import yaml
 
     content = {

@@ -9,12 +9,11 @@ is merged by each method without writing it; each line is a process of its own, 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from merge_engine import EXPERTS, OURS, ROOT, SHAPE, build
+from merge_engine import EXPERTS, OURS, SHAPE, build
 
 ONE = """
 import sys, time
@@ -84,7 +83,6 @@ def main() -> None:
                     command = [sys.executable, "-c", ONE, str(chosen.folder), method]
                     run = subprocess.run(
                         [*command, str(blocks), str(chosen.threads), keep],
-                        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
                         stdout=subprocess.PIPE,
                         text=True,
                         check=True,

@@ -25,7 +25,6 @@ import tempfile
 import time
 from pathlib import Path
 
-WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 VOCABULARY, CHOICES = 7400, 4
 # Tokens of prompts and of choices, each drawn within a fifth of these.
 SETS = {
@@ -68,7 +67,6 @@ def make_rows(name: str, count: int) -> list[dict]:
 
 def make_model(folder: Path) -> None:
     """A Llama of 4.9 million random parameters, and its word-level tokenizer."""
-    sys.path.insert(0, str(WORKFLOW))
     from mergescale.models.loading import initialise, parameter_count, save
     from mergescale.models.tokenizers import train_word_tokenizer
 
@@ -88,16 +86,15 @@ def make_model(folder: Path) -> None:
 
 def ours(folder: Path, batch_tokens: int):
     """Load the model; the returned function scores rows."""
-    sys.path.insert(0, str(WORKFLOW))
     from mergescale.evaluation.requests import EncodedTask
-    from mergescale.evaluation.scorer import Options, Scorer
+    from mergescale.evaluation.scorer import EvalConfig, Scorer
     from mergescale.models.loading import load
-    from mergescale.stages.scoring import encoder_of
+    from mergescale.stages.scoring import build_encoder
     from mergescale.tasks.task import Example
 
     model, tokenizer = load(folder)
     model.eval()
-    encoder = encoder_of(model, tokenizer, 512)
+    encoder = build_encoder(model, tokenizer, 512)
 
     def score(rows: list[dict]) -> list[list[float]]:
         examples = tuple(
@@ -105,7 +102,7 @@ def ours(folder: Path, batch_tokens: int):
             for i, r in enumerate(rows)
         )
         task = EncodedTask("task", "rank", "accuracy", "", examples)
-        scorer = Scorer(encoder, [[task]], Options(batch_tokens=batch_tokens))
+        scorer = Scorer(encoder, [[task]], EvalConfig(batch_tokens=batch_tokens))
         return [list(p.choice_scores) for p in scorer.predict(model, 0)["task"]]
 
     return score

@@ -12,10 +12,8 @@ import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 from statistics import median
 
-WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 IMPORTS = {
     "python alone": "pass",
     "configuration (each parse of the Snakefile)": "import mergescale.config",
@@ -31,7 +29,7 @@ IMPORTS = {
 def cpu_seconds(code: str) -> float:
     """CPU time of one python process that runs `code`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {**os.environ, "PYTHONPATH": str(WORKFLOW), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -22,12 +22,6 @@ BUILT = {".": ("logs", ".snakemake", ".venv", ".git"), "results": "*/", "benchma
 CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info")
 
 
-# Processes that tests start find the library as the tests do.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(ROOT / "workflow"), os.environ.get("PYTHONPATH")])
-)
-
-
 def project_copy(folder: Path) -> Path:
     """Copy the project's sources, and nothing that was built, to the new folder `folder`."""
 
@@ -41,10 +35,15 @@ def project_copy(folder: Path) -> Path:
     return folder
 
 
-def environment() -> dict[str, str]:
-    """The environment of a user who has set nothing up for this project."""
-    own = ("PYTHONPATH", "PYTEST_", "SNAKEMAKE_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
+def environment(checkout: Path = ROOT) -> dict[str, str]:
+    """The environment of a user who has installed the library of `checkout`, and nothing else.
+
+    Tests change copies of the project and run them. PYTHONPATH stands for installing each copy,
+    which would take an environment of its own.
+    """
+    own = ("PYTHONPATH", "PYTEST_", "SNAKEMAKE_", "MERGESCALE_CHECKOUT")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    return inherited | {"PYTHONPATH": str(checkout / "workflow")}
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -52,7 +51,7 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -105,7 +104,6 @@ def cluster():
     folder = os.environ.get("MERGESCALE_TEST_CLUSTER")
     if not folder:
         pytest.skip("`make test-slurm` starts the SLURM cluster that this needs")
-    sys.path.insert(0, str(ROOT / "tests" / "slurm"))
     from cluster import CannotStart, Cluster
 
     started = Cluster(Path(folder))

@@ -8,11 +8,11 @@ import json
 import pytest
 import tiny_study
 
-from mergescale.evaluation.scorer import Options, Scorer
+from mergescale.evaluation.scorer import EvalConfig, Scorer
 from mergescale.evaluation.task_groups import Category
 from mergescale.stages.merge_scores import Draw, score_merges
 from mergescale.stages.reference_scores import score_references
-from mergescale.stages.scoring import Bench
+from mergescale.stages.scoring import Evaluator
 
 CATEGORIES = [
     *(Category(name, "held_in", tasks) for name, tasks in tiny_study.HELD_IN.items()),
@@ -50,11 +50,11 @@ class Study:
         monkeypatch.setattr(Scorer, "predict", counted)
 
     def bench(self, categories=CATEGORIES, kept="kept"):
-        return Bench.open(
+        return Evaluator.open(
             self.inputs / "base",
             tasks=self.inputs / "tasks",
             categories=categories,
-            options=Options(end_token=True, max_new_tokens=4),
+            options=EvalConfig(end_token=True, max_new_tokens=4),
             max_length=48,
             rows={"test": 8, "validation": 4},
             kept=self.out / kept,

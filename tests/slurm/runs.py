@@ -24,6 +24,8 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.folder = folder
+        # The toy workflow is run in a folder of its own, the study in a copy of the project.
+        self.checkout = folder if (folder / "workflow").is_dir() else ROOT
         self.arguments = arguments
         self.variables = variables
         self.output = folder / f"output-{len(list(folder.glob('output-*')))}.txt"
@@ -31,7 +33,7 @@ class Run:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "snakemake", *PROFILE, *arguments],
                 cwd=folder,
-                env=environment() | variables,
+                env=environment(self.checkout) | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -80,9 +82,7 @@ def toy(folder: Path, *arguments: str, node: str = "cpu1", **variables: str) -> 
     shutil.copytree(ROOT / "profiles" / "slurm", folder / "profiles" / "slurm")
     there = f"slurm_extra='--nodelist={node}'"
     pinned = [f"{rule}:{there}" for rule in ("nap", "hog", "later")]
-    library = f"library={ROOT / 'workflow'}"
-    words = (*arguments, "--config", library, "--set-resources", *pinned)
-    return Run(folder, *words, **variables)
+    return Run(folder, *arguments, "--set-resources", *pinned, **variables)
 
 
 def journal(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""`python -m mergescale <stage> ...`: every stage of a study as a command of its own."""
+"""The `mergescale` command, which is also `python -m mergescale`."""
 
 import atexit
 import gc
@@ -25,7 +25,8 @@ def leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Run the command line of this process and end the process with its exit status."""
     # Python has none for what is closed, and the next file that is opened would take its place.
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
@@ -37,3 +38,7 @@ if __name__ == "__main__":
     status = main()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only show a traceback
     leave(status)
+
+
+if __name__ == "__main__":
+    run()

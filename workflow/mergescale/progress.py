@@ -1,6 +1,7 @@
 """Progress of a long stage: a bar where somebody watches, now and then a line in a log elsewhere.
 
-The line at the foot of a run (`mergescale_snakemake.status_line`) shows the last line of each running job's log.
+The status line of a run (`mergescale_snakemake.status_line`) shows the last line of each running
+job's log.
 """
 
 from __future__ import annotations

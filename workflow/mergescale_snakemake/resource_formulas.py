@@ -149,9 +149,9 @@ def training(
     if not on_gpus(model, machine):
         row = length * units * ACTIVATIONS * 2 + answer * model.words * LOGITS
         several = machine.processes > 1
-        held = model.parameters * (TRAINING_CPU + (EXCHANGED if several else 0))
+        materialize = model.parameters * (TRAINING_CPU + (EXCHANGED if several else 0))
         rows = min(micro_batch or batch_size, math.ceil(batch_size / machine.processes))
-        memory = machine.processes / machine.nodes * (PROCESS + held + rows * row)
+        memory = machine.processes / machine.nodes * (PROCESS + materialize + rows * row)
         seconds = tokens * model.parameters * TRAINED / (CPU_FLOPS * machine.threads)
         seconds = seconds / machine.processes + saving
         return Need(memory, seconds, processes=machine.processes, **common)

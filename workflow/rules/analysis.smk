@@ -18,7 +18,7 @@ rule performance:
     params:
         code=code_digest("analysis"),
     shell:
-        "python -m mergescale analyse --scores {input.scores} --draws {input.draws}"
+        "mergescale analyse --scores {input.scores} --draws {input.draws}"
         " --normalised {output.normalised} --performance {output.performance}"
         " --timing {log}.json 2> {log}"
 

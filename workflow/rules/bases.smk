@@ -17,7 +17,7 @@ rule tokenizer:
         code=code_digest("micro_tasks"),
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python -m mergescale tokenizer --out {params.folder} 2> {log}"
+        "mergescale tokenizer --out {params.folder} 2> {log}"
 
 
 # Compute nodes often have no network: it runs where Snakemake does.
@@ -39,7 +39,7 @@ rule hub_model:
         model=lambda w: hub_arguments(w.size),
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python -m mergescale fetch-model {params.model} --out {params.folder} 2> {log}"
+        "mergescale fetch-model {params.model} --out {params.folder} 2> {log}"
 
 
 rule pretrained_base:
@@ -62,7 +62,7 @@ rule pretrained_base:
         folder=lambda w, output: Path(output[0]).parent,
         command=pretraining,
     shell:
-        "python -m mergescale {params.command} --out {params.folder}"
+        "mergescale {params.command} --out {params.folder}"
         f"{PLACE} --timing {{log}}.json 2> {{log}}"
 
 
@@ -88,7 +88,7 @@ rule instruction_tuned_base:
         folder=lambda w, output: Path(output[0]).parent,
         settings=training_arguments("instruct"),
     shell:
-        "python -m mergescale finetune --stage instruct --base {params.base} --data {input.mixture}"
+        "mergescale finetune --stage instruct --base {params.base} --data {input.mixture}"
         f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/it"
         " --label 'instruct {wildcards.size}' --out {params.folder} --timing {log}.json 2> {log}"

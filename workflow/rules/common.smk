@@ -2,18 +2,14 @@
 
 import json
 import shlex
-import sys
 from functools import cache
 from pathlib import Path
-
-LIBRARY = str(Path(workflow.basedir) / "workflow")
-sys.path.insert(0, LIBRARY)
 
 from mergescale import config as study
 from mergescale_snakemake import status_line as terminal
 from mergescale_snakemake import job_resources as cluster
 from mergescale_snakemake.guard import attend
-from mergescale_snakemake.job_environment import let_jobs_find
+from mergescale_snakemake.job_environment import prepare_job_environment
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale_snakemake.rate_limit import without_start_limit
 from mergescale.stages.draws import draw
@@ -43,7 +39,7 @@ MODEL_FILES = [
 SCRIPTS = "workflow/scripts"
 ENVIRONMENT = "../../envs/mergescale.yaml"
 
-let_jobs_find(LIBRARY)
+prepare_job_environment(workflow)
 terminal.attach(workflow)
 
 

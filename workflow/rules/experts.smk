@@ -23,7 +23,7 @@ rule expert:
         folder=lambda w, output: Path(output[0]).parent,
         settings=training_arguments("expert"),
     shell:
-        "python -m mergescale finetune --stage expert --base {params.base} --data {input.data}"
+        "mergescale finetune --stage expert --base {params.base} --data {input.data}"
         f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-{wildcards.category}"
         " --label 'expert {wildcards.size} {wildcards.base} {wildcards.category}'"
@@ -52,7 +52,7 @@ rule multitask:
         folder=lambda w, output: Path(output[0]).parent,
         settings=training_arguments("multitask"),
     shell:
-        "python -m mergescale finetune --stage multitask --base {params.base} --data {input.data}"
+        "mergescale finetune --stage multitask --base {params.base} --data {input.data}"
         f" {{params.settings}}{PLACE}"
         " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-multitask"
         " --label 'multitask {wildcards.size} {wildcards.base}'"

@@ -15,7 +15,7 @@ rule draws:
         code=code_digest("draws"),
         settings=flags({**config["draws"], "categories": list(HELD_IN)}),
     shell:
-        "python -m mergescale draws {params.settings} --out {output} 2> {log}"
+        "mergescale draws {params.settings} --out {output} 2> {log}"
 
 
 rule merge_scores:
@@ -59,7 +59,7 @@ rule merge_scores:
             }
         ),
     shell:
-        "python -m mergescale merge-scores --base {params.base} --experts {params.experts}"
+        "mergescale merge-scores --base {params.base} --experts {params.experts}"
         " --seed {params.seed} --methods {params.methods}"
         " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
         " --threads {threads} --kept results/{wildcards.study}/.kept"
@@ -89,5 +89,5 @@ rule merged_model:
         base=lambda w, input: Path(input.base).parent,
         experts=expert_arguments(constituents),
     shell:
-        "python -m mergescale merged-model --scores {input.scores} --base {params.base}"
+        "mergescale merged-model --scores {input.scores} --base {params.base}"
         " --experts {params.experts} --threads {threads} --out {output} 2> {log}"

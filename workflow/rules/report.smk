@@ -31,7 +31,7 @@ rule study_record:
             }
         ),
     shell:
-        "python -m mergescale study-record --about {params.about}"
+        "mergescale study-record --about {params.about}"
         " --models results/{wildcards.study}/models --out {output} 2> {log}"
 
 
@@ -51,7 +51,7 @@ rule timing:
     resources:
         **asked_for("timing"),
     shell:
-        "python -m mergescale timing-table --study {wildcards.study} --out {output} 2> {log}"
+        "mergescale timing-table --study {wildcards.study} --out {output} 2> {log}"
 
 
 rule report:

@@ -34,7 +34,7 @@ rule reference_scores:
         evaluation=evaluation_arguments(),
         about=lambda w: as_json({"size": w.size, "base": w.base}),
     shell:
-        "python -m mergescale reference-scores --base {params.models}"
+        "mergescale reference-scores --base {params.models}"
         " --multitask {params.models}/multitask --experts {params.experts}"
         " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
         " --threads {threads} --kept results/{wildcards.study}/.kept"
@@ -69,4 +69,4 @@ rule scores:
     params:
         code=code_digest("collecting"),
     shell:
-        "python -m mergescale collect {input} --out {output} 2> {log}"
+        "mergescale collect {input} --out {output} 2> {log}"

@@ -30,7 +30,7 @@ rule task:
         folder=lambda w, output: Path(output[0]).parent,
         settings=task_arguments,
     shell:
-        "python -m mergescale task {wildcards.task} {params.settings} --out {params.folder} 2> {log}"
+        "mergescale task {wildcards.task} {params.settings} --out {params.folder} 2> {log}"
 
 
 rule task_table:
@@ -54,7 +54,7 @@ rule task_table:
         categories=category_arguments(HELD_IN),
         rows=config["evaluation"]["test_rows"],
     shell:
-        "python -m mergescale task-table --tasks results/{wildcards.study}/tasks {params.categories}"
+        "mergescale task-table --tasks results/{wildcards.study}/tasks {params.categories}"
         " --rows {params.rows} --out {output} 2> {log}"
 
 
@@ -76,7 +76,7 @@ rule mixture:
         code=tasks_digest("mixture"),
         settings=mixture_settings(),
     shell:
-        "python -m mergescale mixture {params.settings} --out {output.rows} 2> {log}"
+        "mergescale mixture {params.settings} --out {output.rows} 2> {log}"
 
 
 rule corpus:
@@ -95,4 +95,4 @@ rule corpus:
         code=code_digest("micro_tasks"),
         settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),
     shell:
-        "python -m mergescale corpus {params.settings} --out {output} 2> {log}"
+        "mergescale corpus {params.settings} --out {output} 2> {log}"

@@ -8,13 +8,10 @@ Each figure is written as .pdf, .svg and .png.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mergescale import timing  # noqa: E402
-from mergescale.figures.registry import FIGURES, write  # noqa: E402
+from mergescale import timing
+from mergescale.figures.registry import FIGURES, write
 
 
 def main() -> None:

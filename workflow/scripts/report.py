@@ -8,12 +8,9 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mergescale.report import page  # noqa: E402
+from mergescale.report import page
 
 
 def main() -> None:

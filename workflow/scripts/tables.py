@@ -6,13 +6,10 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mergescale import timing  # noqa: E402
-from mergescale.analysis import tables, tasks_table  # noqa: E402
+from mergescale import timing
+from mergescale.analysis import tables, tasks_table
 
 
 def main() -> None:

@@ -11,20 +11,20 @@ import shutil
 from pathlib import Path
 
 from mergescale.checkpoints.folder import WEIGHTS, copy_companions, weight_files
-from mergescale.checkpoints.safetensors_header import Stored, encode_header, read_header
+from mergescale.checkpoints.safetensors_header import TensorInfo, encode_header, read_header
 from mergescale.provenance.atomic import replacing
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _PIECE = 16 << 20  # bytes in memory at once
 
 
-def tensors_of(folder: Path) -> dict[str, Stored]:
+def tensors_of(folder: Path) -> dict[str, TensorInfo]:
     """The tensors of a folder's safetensors files by name, in the order of the files.
 
     Raises:
         ValueError: no safetensors files, one that is not whole, or a name in two of them.
     """
-    found: dict[str, Stored] = {}
+    found: dict[str, TensorInfo] = {}
     for path in weight_files(folder):
         for tensor in read_header(path):
             if tensor.name in found:
@@ -89,7 +89,7 @@ def _linked(source: Path, target: Path) -> bool:
     return True
 
 
-def _join(files: list[Path], tensors: dict[str, Stored], target: Path) -> None:
+def _join(files: list[Path], tensors: dict[str, TensorInfo], target: Path) -> None:
     head, _ = encode_header(
         ((t.name, t.dtype, t.shape) for t in tensors.values()), {"format": "pt"}
     )

@@ -11,15 +11,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from mergescale.checkpoints.blocks import Piece
-from mergescale.checkpoints.writer import OutputFolder
+from mergescale.checkpoints.blocks import Block
+from mergescale.checkpoints.writer import CheckpointWriter
 
 LARGE = 100_000_000  # bytes of outputs; smaller ones may stay in the page cache
 _SECONDS_BETWEEN = 0.01
 
 
 @contextmanager
-def handing_over(outputs: Sequence[OutputFolder], wait: bool) -> Iterator[Callable[[Piece], None]]:
+def handing_over(
+    outputs: Sequence[CheckpointWriter], wait: bool
+) -> Iterator[Callable[[Block], None]]:
     """Within this, what was written up to a piece is handed over soon after that is told.
 
     Yields what to tell: the last one of the pieces in file order of which none is missing. wait:
@@ -29,14 +31,14 @@ def handing_over(outputs: Sequence[OutputFolder], wait: bool) -> Iterator[Callab
         yield lambda piece: None
         return
     ended = threading.Event()
-    reached: list[Piece] = []
+    reached: list[Block] = []
 
     def hand_over() -> None:
         while not ended.wait(_SECONDS_BETWEEN):
             for output in outputs if reached else ():
                 output.hand_over(reached[-1], ended)
 
-    def told(piece: Piece) -> None:
+    def told(piece: Block) -> None:
         reached[:] = [piece]
 
     thread = threading.Thread(target=hand_over, name="hand-over", daemon=True)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.reader import CheckpointReader
 
 BLOCK = 1 << 16  # elements; pieces begin at multiples of it
 # Of one thread's pieces and temporaries together, by device; so that memory does not grow with the
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)  # models of 64B have hundreds of thousands
-class Piece:
+class Block:
     """Elements start..stop-1 (flat indices) of a tensor."""
 
     tensor: str
@@ -67,18 +67,20 @@ def piece_elements(
     return each // least * BLOCK
 
 
-def pieces(source: Source, elements: int, names: Iterable[str] | None = None) -> Iterator[Piece]:
+def pieces(
+    source: CheckpointReader, elements: int, names: Iterable[str] | None = None
+) -> Iterator[Block]:
     """All tensors of `source` (or some) in file order, in pieces of at most `elements` elements."""
     step = max(BLOCK, elements // BLOCK * BLOCK)
     for name in source.tensors if names is None else names:
         length = source.tensors[name].elements
         for start in range(0, length, step):
-            yield Piece(name, start, min(start + step, length))
+            yield Block(name, start, min(start + step, length))
 
 
 def in_order(
-    work: Callable[[Piece], Result], todo: Iterable[Piece], threads: int
-) -> Iterator[tuple[Piece, Result]]:
+    work: Callable[[Block], Result], todo: Iterable[Block], threads: int
+) -> Iterator[tuple[Block, Result]]:
     """Each piece with the result of `work` on it, in the order of `todo`.
 
     At most two pieces a thread are under way or waiting, so that memory does not grow with their

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from mergescale.checkpoints.blocks import Piece
+from mergescale.checkpoints.blocks import Block
 from mergescale.checkpoints.folder import WEIGHTS
-from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.safetensors_header import ITEM_BYTES, encode_header
 
 FORMAT_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
@@ -46,7 +46,7 @@ class Layout:
             end += prod(shape) * ITEM_BYTES[dtype]
         self.heads[file] = (head, end)
 
-    def mask_ranges(self, last: Piece) -> Iterator[tuple[int, int]]:
+    def mask_ranges(self, last: Block) -> Iterator[tuple[int, int]]:
         """First byte and end of what each mask holds up to a piece; none for other tensors."""
         for mask, start in self.masks.items():
             place = self.places.get(f"{mask}.{last.tensor}")
@@ -54,7 +54,9 @@ class Layout:
                 yield start, place[1] + last.stop * place[2]
 
 
-def layout_of(base: Source, dtype: str, shard_bytes: int, masks: Sequence[str]) -> Layout:
+def plan_layout(
+    base: CheckpointReader, dtype: str, shard_bytes: int, masks: Sequence[str]
+) -> Layout:
     """The layout of a model like `base`, in files of at most `shard_bytes` of weights each.
 
     dtype: of its floating-point tensors. masks: names of boolean masks for each of those. Raises

@@ -15,7 +15,7 @@ from mergescale.checkpoints.folder import (
     read_config,
     weight_files,
 )
-from mergescale.checkpoints.safetensors_header import Stored, read_header
+from mergescale.checkpoints.safetensors_header import TensorInfo, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ TORCH_NAMES = {
 
 
 @dataclass
-class Source:
+class CheckpointReader:
     """The weights of one model folder, of which only headers are in memory.
 
     Attributes:
@@ -39,19 +39,19 @@ class Source:
 
     folder: Path
     label: str
-    tensors: dict[str, Stored]
+    tensors: dict[str, TensorInfo]
     _open: dict[Path, int] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
-    def open(cls, folder: str | Path, label: str | None = None) -> Source:
+    def open(cls, folder: str | Path, label: str | None = None) -> CheckpointReader:
         """Read the headers of a folder, sharded or not; a tied output embedding is left out.
 
         Raises ValueError in one sentence for missing shards, pickles, corrupt or truncated files,
         quantized weights, and folders without any floating-point number.
         """
         folder = Path(folder)
-        tensors: dict[str, Stored] = {}
+        tensors: dict[str, TensorInfo] = {}
         for file in weight_files(folder):
             for stored in read_header(file):
                 if stored.name in tensors:
@@ -74,7 +74,9 @@ class Source:
             )
         return source
 
-    def read_bytes(self, stored: Stored, start: int, stop: int, buffer: memoryview) -> memoryview:
+    def read_bytes(
+        self, stored: TensorInfo, start: int, stop: int, buffer: memoryview
+    ) -> memoryview:
         """Elements start..stop-1 (flat indices) of a tensor as raw bytes, into `buffer`.
 
         Safe to call from several threads, each with a buffer of its own.
@@ -89,14 +91,14 @@ class Source:
             done += got
         return view
 
-    def read(self, stored: Stored, start: int, stop: int, buffer: memoryview) -> Tensor:
+    def read(self, stored: TensorInfo, start: int, stop: int, buffer: memoryview) -> Tensor:
         """Elements start..stop-1 as a 1-D tensor of the stored dtype, which lives in `buffer`."""
         import torch
 
         view = self.read_bytes(stored, start, stop, buffer)
         return torch.frombuffer(view, dtype=getattr(torch, TORCH_NAMES[stored.dtype]))
 
-    def same_bytes(self, one: Stored, other: Stored) -> bool:
+    def same_bytes(self, one: TensorInfo, other: TensorInfo) -> bool:
         """Whether two tensors hold the same bytes; looked at in pieces."""
         if (one.dtype, one.shape) != (other.dtype, other.shape):
             return False
@@ -131,7 +133,7 @@ class Source:
                 os.close(descriptor)
             self._open.clear()
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> CheckpointReader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -144,7 +146,7 @@ class Source:
             return self._open[file]
 
 
-def _check_unquantized(folder: Path, tensors: dict[str, Stored]) -> None:
+def _check_unquantized(folder: Path, tensors: dict[str, TensorInfo]) -> None:
     """Raises ValueError for weights that a merge would take from the base without a word."""
     fix = "merge the weights that it was made from, in bfloat16 or wider"
     for name, stored in tensors.items():
@@ -155,7 +157,7 @@ def _check_unquantized(folder: Path, tensors: dict[str, Stored]) -> None:
         raise ValueError(f"{config} has a quantization_config: {fix}")
 
 
-def check_alike(expert: Source, base: Source) -> None:
+def check_alike(expert: CheckpointReader, base: CheckpointReader) -> None:
     """Raises ValueError, naming tensor and shapes, unless both hold the same tensors."""
     if missing := sorted(base.tensors.keys() - expert.tensors.keys()):
         raise ValueError(f"{expert.label} lacks {_listed(missing)}, which {base.label} has")

@@ -28,7 +28,7 @@ _ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
-class Stored:
+class TensorInfo:
     """One tensor of a file: `offset` counts bytes from the file's beginning."""
 
     name: str
@@ -54,7 +54,7 @@ class Stored:
         return self.dtype in FLOATING
 
 
-def read_header(file: Path) -> list[Stored]:
+def read_header(file: Path) -> list[TensorInfo]:
     """The tensors of a file in the order of their bytes.
 
     Raises ValueError, one sentence that names the file, for anything that is not a whole
@@ -120,7 +120,7 @@ def encode_header(
     return head, {name: len(head) + start for name, start in starts.items()}
 
 
-def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
+def _stored(file: Path, name: str, entry: object, data: int) -> TensorInfo:
     def corrupt(why: str) -> ValueError:
         return ValueError(f"{file}: the header is corrupt: tensor {_short(name)} {why}")
 
@@ -138,7 +138,7 @@ def _stored(file: Path, name: str, entry: object, data: int) -> Stored:
         raise corrupt(f"has shape {_short(shape)}")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise corrupt(f"has data_offsets {_short(offsets)}")
-    tensor = Stored(name, dtype, tuple(shape), file, data + offsets[0])
+    tensor = TensorInfo(name, dtype, tuple(shape), file, data + offsets[0])
     if tensor.bytes != offsets[1] - offsets[0]:
         raise corrupt(
             f"has {offsets[1] - offsets[0]} bytes, but shape {_short(shape)} of {dtype} "

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from mergescale.checkpoints.blocks import Piece
+from mergescale.checkpoints.blocks import Block
 from mergescale.checkpoints.folder import INDEX, copy_companions
-from mergescale.checkpoints.layout import MASKS, Layout, layout_of
-from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.layout import MASKS, Layout, plan_layout
+from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.writeback import hand_over, reserve, sync_data
 from mergescale.checkpoints.writeback import sync as bring_to_disk
 
@@ -27,7 +27,7 @@ _WRITE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass
-class OutputFolder:
+class CheckpointWriter:
     """One merged model under construction.
 
     Attributes:
@@ -40,7 +40,7 @@ class OutputFolder:
     """
 
     folder: Path
-    base: Source
+    base: CheckpointReader
     dtype: str
     shard_bytes: int
     masks: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class OutputFolder:
     _made: list[Path] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
-        self.layout = layout_of(self.base, self.dtype, self.shard_bytes, self.masks)
+        self.layout = plan_layout(self.base, self.dtype, self.shard_bytes, self.masks)
 
     @property
     def partial(self) -> Path:
@@ -113,7 +113,7 @@ class OutputFolder:
                     reserve(descriptor, size)
                     os.pwrite(descriptor, head, 0)
 
-    def write(self, piece: Piece, values: memoryview, mask: str | None = None) -> None:
+    def write(self, piece: Block, values: memoryview, mask: str | None = None) -> None:
         """The bytes of a piece at their place; safe to call from several threads."""
         name = piece.tensor if mask is None else f"{mask}.{piece.tensor}"
         file, offset, item_bytes = self.layout.places[name]
@@ -126,7 +126,7 @@ class OutputFolder:
         """Bytes of an element of a tensor as it is written."""
         return self.layout.places[tensor][2]
 
-    def hand_over(self, last: Piece, ended: Event) -> None:
+    def hand_over(self, last: Block, ended: Event) -> None:
         """Have the system take to the disk what was written up to a piece, in order of the files.
 
         A page that the next piece begins in stays, since it would have to be read back.

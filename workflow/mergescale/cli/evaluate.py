@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from mergescale.cli.arguments import positive
 from mergescale.cli.public_datasets import add_real_rows, real_settings
-from mergescale.cli.scoring import add_tasks, open_bench
+from mergescale.cli.scoring import add_tasks, load_evaluator
 from mergescale.cores import usable_cores
 
 if TYPE_CHECKING:
     from mergescale.evaluation.cache import Predictions
-    from mergescale.stages.scoring import Bench
+    from mergescale.stages.scoring import Evaluator
 
 _EPILOG = """\
 examples:
   # tasks made on the spot: from a folder of rows, or from the micro world
-  python -m mergescale evaluate models/pythia-160m --source folder --folder rows --tasks rte,copa
-  python -m mergescale evaluate results/default/models/s/it --source micro --tasks hellaswag,xsum
+  mergescale evaluate models/pythia-160m --source folder --folder rows --tasks rte,copa
+  mergescale evaluate results/default/models/s/it --source micro --tasks hellaswag,xsum
   # tasks of a study, as its own jobs score them
-  python -m mergescale evaluate MODEL --tasks results/default/tasks --held-out completion=hellaswag
+  mergescale evaluate MODEL --tasks results/default/tasks --held-out completion=hellaswag
 """
 
 
@@ -130,13 +130,13 @@ def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
     chosen.held_out = [(name, (name,)) for name in names]
 
 
-def _open(chosen: argparse.Namespace, kept: Path) -> Bench:
+def _open(chosen: argparse.Namespace, kept: Path) -> Evaluator:
     """The bench of a model that may be anybody's: what transformers makes of it is an error."""
     from huggingface_hub.errors import StrictDataclassError
 
     odd = (ImportError, AttributeError, TypeError, ZeroDivisionError, StrictDataclassError)
     try:
-        return open_bench(chosen, chosen.model, kept)
+        return load_evaluator(chosen, chosen.model, kept)
     except odd as error:
         raise ValueError(
             f"{chosen.model} cannot be loaded as a model: {error}; its config.json must describe "
@@ -144,13 +144,13 @@ def _open(chosen: argparse.Namespace, kept: Path) -> Bench:
         ) from error
 
 
-def _unknown_tokens(bench: Bench) -> bool:
+def _unknown_tokens(bench: Evaluator) -> bool:
     """Whether the tokenizer has tokens that the model has no embedding of."""
     known = bench.model.get_input_embeddings().num_embeddings
     return max(bench.test.encoder.tokenizer.get_vocab().values()) >= known
 
 
-def _score(bench: Bench, model: Path) -> tuple[Predictions, dict[str, float]]:
+def _score(bench: Evaluator, model: Path) -> tuple[Predictions, dict[str, float]]:
     """Predictions of all tasks, and the seconds that each category took."""
     from mergescale.merging.recipe import weights_digest
     from mergescale.progress import Progress
@@ -184,7 +184,7 @@ def _score(bench: Bench, model: Path) -> tuple[Predictions, dict[str, float]]:
     return found, seconds
 
 
-def _chance(bench: Bench) -> dict[str, float]:
+def _chance(bench: Evaluator) -> dict[str, float]:
     from mergescale.stages.task_files import chance
 
     tasks = [task for group in bench.test.groups for task in group]

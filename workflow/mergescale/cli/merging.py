@@ -158,7 +158,7 @@ def _merge(chosen: argparse.Namespace) -> None:
 
 def _table(merges: Sequence[Merge], done: Sequence[Done]) -> list[str]:
     """What was made, a line each under a head."""
-    from mergescale.merging.engine.memory import told_bytes
+    from mergescale.merging.engine.memory import format_bytes
 
     rows = [("folder", "method", "lambda", "dtype", "size", "")]
     for merge, each in zip(merges, done, strict=True):
@@ -172,7 +172,7 @@ def _table(merges: Sequence[Merge], done: Sequence[Done]) -> list[str]:
                 merge.method.title,
                 f"{merge.lam:g}",
                 dtype,
-                told_bytes(size),
+                format_bytes(size),
                 "; ".join(notes),
             )
         )

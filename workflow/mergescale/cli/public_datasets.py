@@ -50,7 +50,7 @@ def add_real_rows(parser: argparse.ArgumentParser) -> None:
 
 
 def real_settings(chosen: argparse.Namespace) -> dict[str, Any]:
-    """What was chosen, as fields of `mergescale.tasks.public.Settings`; none for the micro world."""
+    """The arguments as fields of `tasks.public.Settings`; none for the micro world."""
     if chosen.source == "micro":
         return {}
     return {

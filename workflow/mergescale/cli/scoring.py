@@ -18,7 +18,7 @@ from mergescale.cli.arguments import (
 )
 
 if TYPE_CHECKING:
-    from mergescale.stages.scoring import Bench
+    from mergescale.stages.scoring import Evaluator
 
 
 def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -111,23 +111,23 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", default="scoring")
 
 
-def open_bench(
+def load_evaluator(
     chosen: argparse.Namespace, model: Path, kept: Path, *, validation: bool = False
-) -> Bench:
+) -> Evaluator:
     """The model of a folder in memory, with the tasks that the arguments of `add_tasks` name."""
-    from mergescale.evaluation.scorer import Options
+    from mergescale.evaluation.scorer import EvalConfig
     from mergescale.evaluation.task_groups import Category
-    from mergescale.stages.scoring import Bench
+    from mergescale.stages.scoring import Evaluator
 
     device = prepare_torch(chosen.threads, chosen.device)
     timing.started()
     roles = (("held_in", chosen.held_in), ("held_out", chosen.held_out))
     with timing.timed("reading"):
-        return Bench.open(
+        return Evaluator.open(
             model,
             tasks=chosen.tasks,
             categories=[Category(name, r, tasks) for r, given in roles for name, tasks in given],
-            options=Options(chosen.end_token, chosen.max_new_tokens, chosen.batch_tokens),
+            options=EvalConfig(chosen.end_token, chosen.max_new_tokens, chosen.batch_tokens),
             max_length=chosen.max_length,
             rows={"test": chosen.test_rows}
             | ({"validation": chosen.validation_rows} if validation else {}),
@@ -140,7 +140,7 @@ def _references(chosen: argparse.Namespace) -> None:
     from mergescale.stages.reference_scores import score_references
 
     score_references(
-        open_bench(chosen, chosen.base, chosen.kept),
+        load_evaluator(chosen, chosen.base, chosen.kept),
         base=chosen.base,
         multitask=chosen.multitask,
         experts=by_name(chosen.experts),
@@ -155,7 +155,7 @@ def _merges(chosen: argparse.Namespace) -> None:
     from mergescale.stages.merge_scores import Draw, score_merges
 
     score_merges(
-        open_bench(chosen, chosen.base, chosen.kept, validation=True),
+        load_evaluator(chosen, chosen.base, chosen.kept, validation=True),
         Draw(chosen.base, by_name(chosen.experts), chosen.seed),
         chosen.methods,
         scores=chosen.scores,

@@ -200,9 +200,9 @@ def _place(chosen: argparse.Namespace, device: str):
 
 
 def _settings(chosen: argparse.Namespace):
-    from mergescale.training.trainer import Settings
+    from mergescale.training.trainer import TrainConfig
 
-    return Settings(
+    return TrainConfig(
         steps=chosen.steps,
         batch_size=chosen.batch_size,
         learning_rate=chosen.learning_rate,

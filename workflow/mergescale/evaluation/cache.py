@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.evaluation.requests import EncodedTask
-from mergescale.evaluation.scorer import Options, Prediction
+from mergescale.evaluation.scorer import EvalConfig, Prediction
 from mergescale.models.tokenizers import Encoder
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, record_digest
@@ -22,10 +22,10 @@ from mergescale.provenance.digests import code_digest, record_digest
 Predictions = dict[str, list[Prediction]]
 
 
-class KeptResults:
+class ResultCache:
     """A folder of results, one file for each set of weights and group of tasks."""
 
-    def __init__(self, folder: Path, options: Options, encoder: Encoder) -> None:
+    def __init__(self, folder: Path, options: EvalConfig, encoder: Encoder) -> None:
         self.folder = folder
         self._evaluator = {
             "code": code_digest("evaluation"),

@@ -20,7 +20,7 @@ _DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class Options:
+class EvalConfig:
     """How models are scored.
 
     Attributes:
@@ -69,7 +69,7 @@ class Scorer:
     """
 
     def __init__(
-        self, encoder: Encoder, groups: Iterable[Sequence[EncodedTask]], options: Options
+        self, encoder: Encoder, groups: Iterable[Sequence[EncodedTask]], options: EvalConfig
     ) -> None:
         self.encoder = encoder
         self.groups = [tuple(group) for group in groups]

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mergescale.merging.ops.mask import RandomNumbers
-from mergescale.merging.ops.weighted_sum import sum_by_a_loop, times, weighted_sum
+from mergescale.merging.ops.weighted_sum import times, weighted_sum, weighted_sum_numba
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from mergescale.merging.ops.trim import Limit
+    from mergescale.merging.ops.trim import Cutoff
 
 
 @dataclass
-class Chunk:
+class DeltaBlock:
     """Elements `start`, `start + 1`, ... (flat indices) of the tensor called `tensor`.
 
     Attributes:
@@ -41,7 +41,7 @@ class Chunk:
     settings: Sequence[Mapping[str, Any]] = ()
     seed: int | None = None
     compiled: bool = False
-    thresholds: Mapping[str, Sequence[Limit]] = field(default_factory=dict)
+    thresholds: Mapping[str, Sequence[Cutoff]] = field(default_factory=dict)
     sums: Mapping[str, Tensor] = field(default_factory=dict)
     # What methods of one pass have in common and need not compute twice.
     shared: dict[Any, Any] = field(default_factory=dict)
@@ -70,11 +70,11 @@ class Chunk:
         """The sum of `weighted()`; not to be changed, since methods share it."""
         key = tuple(zip(self.experts, self.weights, strict=True))
         if key not in self.shared:
-            add_up = sum_by_a_loop if self.compiled else weighted_sum
+            add_up = weighted_sum_numba if self.compiled else weighted_sum
             self.shared[key] = add_up(self.deltas, self.weights)
         return self.shared[key]
 
-    def kept_at_random(self, number: int, drop: float) -> np.ndarray:
+    def bernoulli_mask(self, number: int, drop: float) -> np.ndarray:
         """DARE's mask of the number-th expert: bool, True with probability 1 - drop."""
         expert = self.experts[number]
         key = (self.seed, expert)

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.chunk import Chunk
+from mergescale.merging.chunk import DeltaBlock
 from mergescale.merging.method import Method
-from mergescale.merging.ops.elect import held
-from mergescale.merging.ops.quantile import limit_of
+from mergescale.merging.ops.elect import materialize
+from mergescale.merging.ops.quantile import find_cutoff
 from mergescale.merging.ops.task_vector import by_tensor, task_vector
-from mergescale.merging.statistics import Sum, Threshold, over_tensors
+from mergescale.merging.statistics import MagnitudeThreshold, TensorSum, over_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.ops.trim import Limit
+    from mergescale.merging.ops.trim import Cutoff
 
 
 def merged_task_vector(
@@ -41,7 +41,7 @@ def merged_task_vector(
         if not len(chunk.base):
             tau[chunk.tensor] = first.clone()  # no element: nothing to add up or to reduce
             continue
-        made = held(method.reduce(chunk, **chunk.settings[0]))
+        made = materialize(method.reduce(chunk, **chunk.settings[0]))
         tau[chunk.tensor] = (made[0] if isinstance(made, tuple) else made).view(first.shape)
     return tau
 
@@ -75,7 +75,7 @@ def _chunks(
     seed: int | None,
     weights: Mapping[str, float] | None,
     settings: Mapping[str, Any],
-) -> Iterator[tuple[Tensor, Chunk]]:
+) -> Iterator[tuple[Tensor, DeltaBlock]]:
     """Each tensor whole, with all statistics: (the first expert's task vector, what is reduced)."""
     import torch
 
@@ -90,11 +90,11 @@ def _chunks(
     thresholds = {
         name: [_thresholds(task_vectors[expert], wish) for expert in experts]
         for name, wish in wanted.items()
-        if isinstance(wish, Threshold)
+        if isinstance(wish, MagnitudeThreshold)
     }
     for tensor, deltas in by_tensor(task_vectors):
         parts = [deltas[expert].reshape(-1) for expert in experts]
-        chunk = Chunk(
+        chunk = DeltaBlock(
             tensor=tensor,
             start=0,
             experts=experts,
@@ -106,19 +106,19 @@ def _chunks(
             thresholds={n: [of[tensor] for of in every] for n, every in thresholds.items()},
         )
         if len(chunk.base):
-            sums = {n: wish for n, wish in wanted.items() if isinstance(wish, Sum)}
+            sums = {n: wish for n, wish in wanted.items() if isinstance(wish, TensorSum)}
             chunk.sums = {n: summed(wish, chunk) for n, wish in sums.items()}
         yield deltas[experts[0]], chunk
 
 
-def _thresholds(task_vector: Mapping[str, Tensor], wish: Threshold) -> dict[str, Limit]:
+def _thresholds(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> dict[str, Cutoff]:
     """The threshold that holds in each tensor."""
     if wish.scope == "tensor":
-        return {name: limit_of({name: delta}, wish) for name, delta in task_vector.items()}
-    return dict.fromkeys(task_vector, limit_of(task_vector, wish))
+        return {name: find_cutoff({name: delta}, wish) for name, delta in task_vector.items()}
+    return dict.fromkeys(task_vector, find_cutoff(task_vector, wish))
 
 
-def summed(wish: Sum, chunk: Chunk, block: int = 1 << 16) -> Tensor:
+def summed(wish: TensorSum, chunk: DeltaBlock, block: int = 1 << 16) -> Tensor:
     """A sum over a chunk that begins at a block's beginning: blocks are added in order."""
     total = None
     for piece in blocks(chunk, block):
@@ -127,7 +127,7 @@ def summed(wish: Sum, chunk: Chunk, block: int = 1 << 16) -> Tensor:
     return total
 
 
-def blocks(chunk: Chunk, block: int) -> Sequence[Chunk]:
+def blocks(chunk: DeltaBlock, block: int) -> Sequence[DeltaBlock]:
     """The chunk cut into blocks of so many elements."""
     from dataclasses import replace
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from mergescale.merging.statistics import ALL, FIRST, Sum, Threshold
+from mergescale.merging.statistics import ALL, FIRST, MagnitudeThreshold, TensorSum
 
 LAMBDA = "lambda"
 
@@ -36,7 +36,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     fixed: bool = False
     per_expert: bool = False
-    unsaid: bool = False
+    omit_if_default: bool = False
 
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -94,7 +94,7 @@ class Method:
     title: str
     reduce: Callable[..., Any]
     parameters: tuple[Parameter, ...]
-    prepare: Callable[..., dict[str, Threshold | Sum]] | None = None
+    prepare: Callable[..., dict[str, MagnitudeThreshold | TensorSum]] | None = None
     stochastic: bool = False
     experts: tuple[int, int | None] = (1, None)
     weighted: bool = True
@@ -177,7 +177,7 @@ class Method:
 
         return merged_task_vector(self, task_vectors, base=base, seed=seed, **settings)
 
-    def statistics(self, settings: Mapping[str, Any]) -> dict[str, Threshold | Sum]:
+    def statistics(self, settings: Mapping[str, Any]) -> dict[str, MagnitudeThreshold | TensorSum]:
         """What `reduce` needs to know of an expert with these parameters before it starts."""
         return self.prepare(**settings) if self.prepare else {}
 
@@ -203,12 +203,12 @@ class Method:
         return list(dict.fromkeys(self._checked(parameter, value) for value in given))
 
     def _said(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Without parameters that are `unsaid` and have their default."""
+        """Without parameters that are `omit_if_default` and have their default."""
         of = {parameter.name: parameter for parameter in self.parameters}
         return {
             name: value
             for name, value in settings.items()
-            if not (of[name].unsaid and value == of[name].values[0])
+            if not (of[name].omit_if_default and value == of[name].values[0])
         }
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
@@ -272,5 +272,5 @@ AT_THRESHOLD = Parameter(
     values=(ALL,),
     choices=(ALL, FIRST),
     per_expert=True,
-    unsaid=True,
+    omit_if_default=True,
 )

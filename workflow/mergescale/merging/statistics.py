@@ -10,7 +10,7 @@ ALL, FIRST = "all", "first"
 
 
 @dataclass(frozen=True)
-class Threshold:
+class MagnitudeThreshold:
     """The smallest magnitude among the largest `density` of an expert's task vector.
 
     density: a share from 0 to 1. scope: "model", or "tensor" for a threshold of each tensor by
@@ -26,7 +26,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Sum:
+class TensorSum:
     """A number or array that adds up over the elements of a tensor, such as an inner product.
 
     of: from a chunk to a float64 tensor. It is called on blocks that depend on the tensor only, and

@@ -1,1 +1,1 @@
-"""The stages of a study: each turns files into files, and is one `python -m mergescale` command."""
+"""The stages of a study: each turns files into files, and is one `mergescale` command."""

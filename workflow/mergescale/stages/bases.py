@@ -24,7 +24,7 @@ from mergescale.timing import timed
 from mergescale.training.batches import answer_stream, document_stream
 from mergescale.training.compute_plan import Placement
 from mergescale.training.distributed import is_main
-from mergescale.training.trainer import Settings, settings_record, train
+from mergescale.training.trainer import TrainConfig, settings_record, train
 from mergescale.training.training_checkpoint import forget
 
 
@@ -47,7 +47,7 @@ def pretrain(
     architecture: dict[str, int],
     length: int,
     max_length: int,
-    settings: Settings,
+    settings: TrainConfig,
     state: Path,
     label: str,
     place: Placement,
@@ -109,7 +109,7 @@ def finetune(
     data: list[Path],
     stage: str,
     max_length: int,
-    settings: Settings,
+    settings: TrainConfig,
     state: Path,
     label: str,
     place: Placement,

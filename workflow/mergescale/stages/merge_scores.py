@@ -20,7 +20,7 @@ from mergescale.merging.ops.apply import apply_
 from mergescale.merging.recipe import Recipe, weights_digest
 from mergescale.progress import Progress
 from mergescale.provenance.digests import method_digest, record_digest
-from mergescale.stages.scoring import Bench, provenance, write_predictions, write_scores
+from mergescale.stages.scoring import Evaluator, provenance, write_predictions, write_scores
 from mergescale.timing import timed
 
 
@@ -34,7 +34,7 @@ class Draw:
 
 
 def score_merges(
-    bench: Bench,
+    bench: Evaluator,
     draw: Draw,
     methods: dict[str, dict[str, Any]],
     *,
@@ -132,7 +132,7 @@ def _rest(point: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in point.items() if name != LAMBDA}
 
 
-def _selection_score(bench: Bench, found: dict[str, float]) -> float:
+def _selection_score(bench: Evaluator, found: dict[str, float]) -> float:
     """What the sweep maximises: the macro-average of the raw held-in validation scores."""
     return macro_average(found, [c for c in bench.categories if c.role == "held_in"])
 

@@ -8,7 +8,7 @@ from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.recipe import weights_digest
 from mergescale.progress import Progress
 from mergescale.stages.scoring import (
-    Bench,
+    Evaluator,
     load_weights_into,
     provenance,
     write_predictions,
@@ -18,7 +18,7 @@ from mergescale.timing import timed
 
 
 def score_references(
-    bench: Bench,
+    bench: Evaluator,
     *,
     base: Path,
     multitask: Path,

@@ -20,8 +20,8 @@ import torch
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from mergescale.evaluation.cache import KeptResults, Predictions
-from mergescale.evaluation.scorer import Options, Scorer, mean_score
+from mergescale.evaluation.cache import Predictions, ResultCache
+from mergescale.evaluation.scorer import EvalConfig, Scorer, mean_score
 from mergescale.evaluation.task_groups import Category, load_groups
 from mergescale.models.loading import load, position_limit
 from mergescale.models.tokenizers import Encoder
@@ -44,7 +44,7 @@ _PREDICTIONS = pa.schema(
 
 
 @dataclass
-class Bench:
+class Evaluator:
     """A model in memory, the tasks it is asked, and the results kept so far.
 
     Attributes:
@@ -58,7 +58,7 @@ class Bench:
     categories: tuple[Category, ...]
     test: Scorer
     validation: Scorer
-    kept: KeptResults
+    kept: ResultCache
 
     @classmethod
     def open(
@@ -67,12 +67,12 @@ class Bench:
         *,
         tasks: Path,
         categories: Sequence[Category],
-        options: Options,
+        options: EvalConfig,
         max_length: int,
         rows: dict[str, int],
         kept: Path,
         device: str,
-    ) -> Bench:
+    ) -> Evaluator:
         """Load the model and tokenizer of `base`, and read and encode the tasks' rows.
 
         Args:
@@ -86,7 +86,7 @@ class Bench:
                 raise ValueError(f"{twice[0]} is given twice among the categories and their tasks")
         model, tokenizer = load(base)
         model.eval().to(device)
-        encoder = encoder_of(model, tokenizer, max_length)
+        encoder = build_encoder(model, tokenizer, max_length)
         held_in = [c for c in categories if c.role == "held_in"] if "validation" in rows else []
         validation = load_groups(tasks, held_in, "validation", rows.get("validation", 0))
         return cls(
@@ -94,7 +94,7 @@ class Bench:
             tuple(categories),
             Scorer(encoder, load_groups(tasks, categories, "test", rows["test"]), options),
             Scorer(encoder, validation, options),
-            KeptResults(kept, options, encoder),
+            ResultCache(kept, options, encoder),
         )
 
     def predict(
@@ -163,7 +163,7 @@ class Bench:
         }
 
 
-def encoder_of(
+def build_encoder(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Encoder:
     """How prompts become token ids for this model; never more than it has positions for.

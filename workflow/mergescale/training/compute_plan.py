@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mergescale_snakemake.resource_formulas import GPU_FROM
-
 from mergescale.training.distributed import world
+from mergescale_snakemake.resource_formulas import GPU_FROM
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
 
 
 def launch(arguments: Sequence[str], *, processes: int, gpus: int, nodes: int, threads: int) -> int:
-    """Run `python -m mergescale ARGUMENTS` in `processes` processes; return the exit status.
+    """Run `mergescale ARGUMENTS` in `processes` processes; return the exit status.
 
     Outside SLURM they are all started here, whatever `nodes` says. On several nodes this process
     becomes srun and does not return.

@@ -38,7 +38,7 @@ _SEEDS_APART = 1_000_003
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainConfig:
     """How one model is trained.
 
     Attributes:
@@ -101,7 +101,7 @@ def answer_loss(model: torch.nn.Module, batch: Batch, tokens: int | None = None)
 def train(
     model: PreTrainedModel,
     batches: BatchStream,
-    settings: Settings,
+    settings: TrainConfig,
     *,
     state: Path,
     fingerprint: str,
@@ -220,7 +220,7 @@ def _local(parameter: torch.Tensor) -> torch.Tensor:
     return parameter.to_local() if hasattr(parameter, "to_local") else parameter
 
 
-def settings_record(settings: Settings) -> dict:
+def settings_record(settings: TrainConfig) -> dict:
     """The settings that decide a result (not how often it is kept), for records and digests."""
     record = asdict(settings)
     del record["checkpoint_every"]

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mergescale.checkpoints.folder import read_config
-from mergescale.checkpoints.reader import Source, check_alike
-from mergescale.merging.engine.memory import told_bytes
+from mergescale.checkpoints.reader import CheckpointReader, check_alike
+from mergescale.merging.engine.memory import format_bytes
 from mergescale.merging.recipes.recipe import RecipeFile
 
 # What decides how text becomes tokens, in order of preference.
@@ -25,11 +25,13 @@ _FIX = (
 def check_recipe(recipe: RecipeFile) -> list[str]:
     """What was found, a line for each model. Raises ValueError in one sentence for a misfit."""
     with ExitStack() as sources:
-        base = sources.enter_context(Source.open(recipe.base, f"the base ({recipe.base})"))
+        base = sources.enter_context(
+            CheckpointReader.open(recipe.base, f"the base ({recipe.base})")
+        )
         lines = [_line("base", base)]
         check_tokenizers(recipe.base, recipe.experts, recipe.tokenizers)
         for name, folder in recipe.experts.items():
-            expert = sources.enter_context(Source.open(folder, f"{name} ({folder})"))
+            expert = sources.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
             if folder.samefile(recipe.base):
                 raise ValueError(f"expert {name} is the base itself: {folder}")
             check_alike(expert, base)
@@ -90,11 +92,11 @@ def _vocabulary(folder: Path) -> int | None:
     return size if type(size) is int else None
 
 
-def _line(name: str, source: Source) -> str:
+def _line(name: str, source: CheckpointReader) -> str:
     dtypes = Counter(stored.dtype for stored in source.tensors.values())
     kinds = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
     files = len({stored.file for stored in source.tensors.values()})
     return (
-        f"{name}: {source.elements / 1e6:,.1f} M parameters, {told_bytes(source.bytes)} in "
+        f"{name}: {source.elements / 1e6:,.1f} M parameters, {format_bytes(source.bytes)} in "
         f"{files} file{'s' if files > 1 else ''}, tensors: {kinds}"
     )

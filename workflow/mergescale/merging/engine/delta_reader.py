@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from mergescale.checkpoints.blocks import BLOCK, Piece
-from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.blocks import BLOCK, Block
+from mergescale.checkpoints.reader import CheckpointReader
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_ITEM_BYTES = 8
 
 
-class Reader:
+class DeltaReader:
     """Task vectors of some experts over a base, a piece at a time, from several threads.
 
     Each thread has its own memory: one raw piece, and an fp32 piece of the base and every expert.
@@ -25,8 +25,8 @@ class Reader:
 
     def __init__(
         self,
-        base: Source,
-        experts: Sequence[Source],
+        base: CheckpointReader,
+        experts: Sequence[CheckpointReader],
         elements: int,
         device: str,
         compiled: bool = False,
@@ -38,7 +38,7 @@ class Reader:
 
     def deltas(
         self,
-        piece: Piece,
+        piece: Block,
         wanted: Sequence[int],
         digests: list[int] | None = None,
         differs: list[bool] | None = None,
@@ -74,7 +74,7 @@ class Reader:
         # The extremes cost less than any sum: NaN is passed on, infinity is one.
         return max(abs(bound.item()) for bound in delta.aminmax()) if len(delta) else 0.0
 
-    def raw(self, piece: Piece) -> memoryview:
+    def raw(self, piece: Block) -> memoryview:
         """The base's bytes of a piece."""
         memory, _ = self._memory()
         return self.base.read_bytes(
@@ -82,7 +82,7 @@ class Reader:
         )
 
     def _read(
-        self, number: int, piece: Piece, raw: memoryview, digests: list[int] | None
+        self, number: int, piece: Block, raw: memoryview, digests: list[int] | None
     ) -> Tensor:
         source = self.experts[number - 1] if number else self.base
         stored = source.tensors[piece.tensor]
@@ -103,7 +103,7 @@ class Reader:
             ]
         return self._own.raw, self._own.buffers
 
-    def _blame(self, piece: Piece, number: int) -> None:
+    def _blame(self, piece: Block, number: int) -> None:
         """Raises ValueError unless the values are finite and only their sum is not."""
         expert = self.experts[number]
         raw, _ = self._memory()
@@ -134,7 +134,7 @@ def _subtracted_by_a_loop(values: Tensor, base: Tensor, delta: Tensor) -> float:
     return float(np.uint32(bits).view(np.float32))
 
 
-def block_digest(piece: Piece, raw: memoryview, item_bytes: int) -> int:
+def block_digest(piece: Block, raw: memoryview, item_bytes: int) -> int:
     """What a piece adds to the content digest of its model: xxh3-128 of each block, added up.
 
     The sum over all pieces tells whether two models hold the same weights under the same names,

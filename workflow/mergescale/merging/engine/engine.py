@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.background_writeback import handing_over
-from mergescale.checkpoints.blocks import Piece, in_order, piece_elements, pieces
-from mergescale.checkpoints.reader import Source, check_alike
-from mergescale.checkpoints.writer import OutputFolder
-from mergescale.merging.chunk import Chunk
+from mergescale.checkpoints.blocks import Block, in_order, piece_elements, pieces
+from mergescale.checkpoints.reader import CheckpointReader, check_alike
+from mergescale.checkpoints.writer import CheckpointWriter
+from mergescale.merging.chunk import DeltaBlock
 from mergescale.merging.engine.batches import batches
-from mergescale.merging.engine.delta_reader import Reader
+from mergescale.merging.engine.delta_reader import DeltaReader
 from mergescale.merging.engine.journal import Journal, Tally
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.statistics import Found, find
+from mergescale.merging.engine.statistics import MergeStatistics, find
 from mergescale.merging.ops.cast import as_bytes, written
-from mergescale.merging.ops.elect import Election, all_held, held
-from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.ops.elect import Election, materialize, materialize_all
+from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +40,8 @@ class Engine:
 
     def __init__(
         self,
-        base: Source,
-        experts: Mapping[str, Source],
+        base: CheckpointReader,
+        experts: Mapping[str, CheckpointReader],
         *,
         threads: int,
         memory: int | None,
@@ -56,16 +56,18 @@ class Engine:
         self.threads, self.device = threads, device
         self.compiled = compiled and device == "cpu"
         self.elements = piece_elements(len(experts), threads, memory, device)
-        self.reader = Reader(base, self.experts, self.elements, device, self.compiled)
+        self.reader = DeltaReader(base, self.experts, self.elements, device, self.compiled)
 
-    def statistics(self, merges: Sequence[Merge], kept: Path | None, progress: Any) -> Found:
+    def statistics(
+        self, merges: Sequence[Merge], kept: Path | None, progress: Any
+    ) -> MergeStatistics:
         """Everything that the methods of these merges ask for."""
-        thresholds: set[tuple[str, Threshold]] = set()
-        sums: dict[tuple[str, str], tuple[Merge, Sum]] = {}
+        thresholds: set[tuple[str, MagnitudeThreshold]] = set()
+        sums: dict[tuple[str, str], tuple[Merge, TensorSum]] = {}
         for merge in merges:
             for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
                 for name, wish in wishes.items():
-                    if isinstance(wish, Threshold):
+                    if isinstance(wish, MagnitudeThreshold):
                         thresholds.add((expert, wish))
                     else:
                         sums[merge.tau_key, name] = (merge, wish)
@@ -74,8 +76,8 @@ class Engine:
     def run(
         self,
         merges: Sequence[Merge],
-        outputs: Sequence[OutputFolder],
-        found: Found,
+        outputs: Sequence[CheckpointWriter],
+        found: MergeStatistics,
         journal: Journal,
         progress: Callable[[int], None],
         spared: Callable[[int], None] = lambda count: None,
@@ -90,7 +92,7 @@ class Engine:
         tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
         spared(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
 
-        def work(piece: Piece) -> Tally:
+        def work(piece: Block) -> Tally:
             counted = Tally.empty(len(merges), 1 + len(self.experts))
             if self.base.tensors[piece.tensor].floating:
                 base, deltas = self.reader.deltas(
@@ -121,13 +123,13 @@ class Engine:
 
     def _reduce(
         self,
-        piece: Piece,
+        piece: Block,
         base: Tensor,
         deltas: Sequence[Tensor],
         merges: Sequence[Merge],
         together: Sequence[Sequence[Sequence[int]]],
-        outputs: Sequence[OutputFolder],
-        found: Found,
+        outputs: Sequence[CheckpointWriter],
+        found: MergeStatistics,
         counted: Tally,
     ) -> None:
         """All outputs' values of a piece, written; together: batches of merges."""
@@ -140,20 +142,20 @@ class Engine:
                 chunk.sums = found.sums_in(merge, piece.tensor)
                 tau = merge.method.reduce(chunk, **merge.parameters)
                 by_loop = self.compiled and isinstance(tau, Election)
-                made.append(tau if by_loop else held(tau))
-            made = all_held(made)  # which lets go of masks
+                made.append(tau if by_loop else materialize(tau))
+            made = materialize_all(made)  # which lets go of masks
             for tau, numbers in zip(made, batch, strict=True):
                 for number in numbers:
                     self._write(piece, base, tau, number, merges[number], outputs[number], counted)
 
     def _write(
         self,
-        piece: Piece,
+        piece: Block,
         base: Tensor,
         made: Any,
         number: int,
         merge: Merge,
-        output: OutputFolder,
+        output: CheckpointWriter,
         counted: Tally,
     ) -> None:
         """One output's values of a piece, and its masks, from what its method made."""
@@ -173,14 +175,14 @@ class Engine:
 
     def chunk(
         self,
-        piece: Piece,
+        piece: Block,
         base: Tensor,
         deltas: Sequence[Tensor],
         merge: Merge,
         shared: dict | None = None,
-    ) -> Chunk:
+    ) -> DeltaBlock:
         """What `merge` reduces of a piece, without statistics; deltas are those of all experts."""
-        return Chunk(
+        return DeltaBlock(
             tensor=piece.tensor,
             start=piece.start,
             experts=merge.experts,
@@ -193,12 +195,12 @@ class Engine:
             shared={} if shared is None else shared,
         )
 
-    def bytes_of(self, piece: Piece, experts: Iterable[int]) -> int:
+    def bytes_of(self, piece: Block, experts: Iterable[int]) -> int:
         """Bytes of a floating-point piece in the base and the experts with these numbers."""
         sources = (self.base, *(self.experts[number] for number in experts))
         return len(piece) * sum(source.tensors[piece.tensor].item_bytes for source in sources)
 
-    def _bytes(self, piece: Piece, outputs: Sequence[OutputFolder]) -> int:
+    def _bytes(self, piece: Block, outputs: Sequence[CheckpointWriter]) -> int:
         """Bytes that a piece is worth in the progress bar: read from inputs, written to outputs."""
         items = self.base.tensors[piece.tensor].item_bytes
         if self.base.tensors[piece.tensor].floating:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from mergescale.checkpoints.blocks import element_bytes, piece_elements
 from mergescale.checkpoints.layout import FORMAT_NAMES
-from mergescale.checkpoints.reader import Source
+from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.safetensors_header import ITEM_BYTES
 from mergescale.cores import usable_cores
-from mergescale.merging.engine.memory import most_threads, told_bytes, working_memory
+from mergescale.merging.engine.memory import format_bytes, most_threads, working_memory
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.thresholds import most_looks
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.recipes.recipe import RecipeFile
-from mergescale.merging.statistics import FIRST, Threshold
+from mergescale.merging.statistics import FIRST, MagnitudeThreshold
 
 
 @dataclass(frozen=True)
-class Work:
+class IOEstimate:
     """Bytes of a recipe.
 
     Attributes:
@@ -52,15 +52,19 @@ class Work:
         return self.read + self.weights
 
 
-def estimate(recipe: RecipeFile) -> Work:
-    """From headers. Raises ValueError as `Source.open` does."""
+def estimate(recipe: RecipeFile) -> IOEstimate:
+    """From headers. Raises ValueError as `CheckpointReader.open` does."""
     with ExitStack() as opened:
-        base = opened.enter_context(Source.open(recipe.base))
-        experts = {n: opened.enter_context(Source.open(f)) for n, f in recipe.experts.items()}
-        return work_of(base, experts, recipe.merges)
+        base = opened.enter_context(CheckpointReader.open(recipe.base))
+        experts = {
+            n: opened.enter_context(CheckpointReader.open(f)) for n, f in recipe.experts.items()
+        }
+        return estimate_io(base, experts, recipe.merges)
 
 
-def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]) -> Work:
+def estimate_io(
+    base: CheckpointReader, experts: Mapping[str, CheckpointReader], merges: Sequence[Merge]
+) -> IOEstimate:
     """The work of these merges where no threshold is kept from before."""
     floating = _floating(base)
     inputs = base.bytes + sum(e.bytes for e in experts.values())
@@ -68,12 +72,12 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
     merged = base.bytes + sum(_floating(expert) for expert in experts.values())
     looked = 0
     # {scope: {expert: thresholds}}
-    wanted: dict[str, dict[str, set[Threshold]]] = {}
+    wanted: dict[str, dict[str, set[MagnitudeThreshold]]] = {}
     summed: set[tuple[str, str]] = set()
     for merge in merges:
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
-                if isinstance(wish, Threshold):
+                if isinstance(wish, MagnitudeThreshold):
                     wanted.setdefault(wish.scope, {}).setdefault(expert, set()).add(wish)
                 elif (merge.tau_key, name) not in summed:
                     summed.add((merge.tau_key, name))
@@ -101,7 +105,7 @@ def work_of(base: Source, experts: Mapping[str, Source], merges: Sequence[Merge]
         for merge in merges
         if merge.method.extras
     )
-    return Work(inputs, looked, merged, weights, masks)
+    return IOEstimate(inputs, looked, merged, weights, masks)
 
 
 def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[str]:
@@ -133,18 +137,18 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
         threads = most_threads(memory_limit, len(recipe.experts), cores)
     memory = working_memory(memory_limit, len(recipe.experts), threads)
     elements = piece_elements(len(recipe.experts), threads, memory)
-    held = threads * elements * element_bytes(len(recipe.experts))
+    materialize = threads * elements * element_bytes(len(recipe.experts))
     lines += [
-        f"inputs: {told_bytes(work.inputs)}; read in all passes: {told_bytes(work.read)} "
+        f"inputs: {format_bytes(work.inputs)}; read in all passes: {format_bytes(work.read)} "
         "(less where thresholds are kept or a sample tells them, more where it misleads)",
-        f"written: {told_bytes(work.written)}",
-        f"memory: at most {told_bytes(memory_limit)}; {threads} "
+        f"written: {format_bytes(work.written)}",
+        f"memory: at most {format_bytes(memory_limit)}; {threads} "
         f"{'threads hold pieces' if threads > 1 else 'thread holds a piece'} of {elements:,} "
-        f"elements, {told_bytes(held)}",
+        f"elements, {format_bytes(materialize)}",
     ]
     return lines
 
 
-def _floating(source: Source) -> int:
+def _floating(source: CheckpointReader) -> int:
     """Bytes of its floating-point tensors."""
     return sum(stored.bytes for stored in source.tensors.values() if stored.floating)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mergescale.checkpoints.writer import OutputFolder
+from mergescale.checkpoints.writer import CheckpointWriter
 
 _SECONDS_BETWEEN_MARKS = 1.0
 
@@ -71,7 +71,7 @@ class Journal:
         self.done, self.tally = 0, None
 
     @contextmanager
-    def marking(self, outputs: Sequence[OutputFolder]) -> Iterator[None]:
+    def marking(self, outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
         """Within this, marks are made of what is `reached`, every second or so."""
         ended = threading.Event()
 
@@ -96,7 +96,7 @@ class Journal:
         self._latest = done, tally.copy()
         self._raise()
 
-    def _mark(self, outputs: Sequence[OutputFolder], ended: threading.Event) -> None:
+    def _mark(self, outputs: Sequence[CheckpointWriter], ended: threading.Event) -> None:
         latest, self._latest = self._latest, None
         boot = None if self.sync else this_boot()
         if latest is None or (not self.sync and boot is None):

@@ -33,7 +33,7 @@ def parse_bytes(text: str | int) -> int:
     return count
 
 
-def told_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """So many bytes as people say it, in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
     for unit, each in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= 0.9995 * each:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.merging.method import Method
-from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Merge:
         return [{**self.parameters, **self.own.get(expert, {})} for expert in self.experts]
 
     @cached_property
-    def statistics(self) -> list[dict[str, Threshold | Sum]]:
+    def statistics(self) -> list[dict[str, MagnitudeThreshold | TensorSum]]:
         """What the method asks of each expert."""
         return [self.method.statistics(settings) for settings in self.settings]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mergescale.checkpoints.blocks import BLOCK, Piece, in_order, pieces
-from mergescale.merging.ops.quantile import LowerHalves, UpperHalves
+from mergescale.checkpoints.blocks import BLOCK, Block, in_order, pieces
+from mergescale.merging.ops.quantile import CoarseHistogram, FineHistogram
 
 if TYPE_CHECKING:
     from mergescale.merging.engine.engine import Engine
@@ -41,7 +41,7 @@ def sampled_share(lengths: Sequence[int]) -> float:
     return sampled / max(1, sum(lengths))
 
 
-class Look:
+class HistogramPass:
     """What can be looked at: some tensors of an engine's experts, taken together.
 
     progress: told of bytes read. elements: of one expert.
@@ -55,41 +55,44 @@ class Look:
         self.elements = sum(self.lengths)
 
     @cached_property
-    def sample(self) -> list[Piece]:
+    def sample(self) -> list[Block]:
         """The blocks of `sample_of`."""
         return [
-            Piece(self.names[which], start, min(start + BLOCK, self.lengths[which]))
+            Block(self.names[which], start, min(start + BLOCK, self.lengths[which]))
             for which, start in sample_of(self.lengths)
         ]
 
-    def at_sample(self, experts: Sequence[int]) -> dict[int, UpperHalves]:
+    def at_sample(self, experts: Sequence[int]) -> dict[int, CoarseHistogram]:
         """{number of an expert: its histogram in the sample}."""
         loops = self.engine.compiled
-        found = self._at(self.sample, {n: lambda: [UpperHalves(loops)] for n in experts})
+        found = self._at(self.sample, {n: lambda: [CoarseHistogram(loops)] for n in experts})
         return {n: upper for n, (upper,) in found.items()}
 
     def at_all(
         self, bins: Mapping[int, set[int]], whole: Collection[int]
-    ) -> tuple[dict[int, LowerHalves], dict[int, UpperHalves]]:
+    ) -> tuple[dict[int, FineHistogram], dict[int, CoarseHistogram]]:
         """{number of an expert: its histogram in these bins}; in all bins, of those in `whole`."""
         loops = self.engine.compiled
 
         def maker(n: int, own: set[int]) -> Callable[[], list[Any]]:
-            return lambda: [LowerHalves(own, loops), *([UpperHalves(loops)] if n in whole else [])]
+            return lambda: [
+                FineHistogram(own, loops),
+                *([CoarseHistogram(loops)] if n in whole else []),
+            ]
 
         todo = list(pieces(self.engine.base, self.engine.elements, self.names))
         found = self._at(todo, {n: maker(n, own) for n, own in bins.items()})
         return {n: own[0] for n, own in found.items()}, {n: found[n][1] for n in whole}
 
     def _at(
-        self, todo: Sequence[Piece], makers: Mapping[int, Callable[[], list[Any]]]
+        self, todo: Sequence[Block], makers: Mapping[int, Callable[[], list[Any]]]
     ) -> dict[int, list[Any]]:
         """{number of an expert: what its maker makes, with all entries added}; not of nothing."""
         own = threading.local()
         every: list[dict[int, list[Any]]] = []
         lock = threading.Lock()
 
-        def work(piece: Piece) -> None:
+        def work(piece: Block) -> None:
             if not hasattr(own, "counts"):
                 own.counts = {number: make() for number, make in makers.items()}
                 with lock:

@@ -14,7 +14,7 @@ from mergescale.merging.engine.delta_reader import digest_name
 from mergescale.merging.engine.engine import Engine
 from mergescale.merging.engine.journal import Tally
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.statistics import Found
+from mergescale.merging.engine.statistics import MergeStatistics
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import over_tensors
 
@@ -40,8 +40,8 @@ def plan(merge: Merge, engine: Engine) -> dict[str, Any]:
     }
 
 
-def record_of(
-    engine: Engine, merges: Sequence[Merge], number: int, tally: Tally, found: Found
+def build_record(
+    engine: Engine, merges: Sequence[Merge], number: int, tally: Tally, found: MergeStatistics
 ) -> dict[str, Any]:
     """merge.json: what was merged and how, from what, and what the output's dtype took away."""
     merge = merges[number]
@@ -81,7 +81,7 @@ def record_of(
     }
 
 
-def _shares(merge: Merge, engine: Engine, found: Found) -> dict[str, Any]:
+def _shares(merge: Merge, engine: Engine, found: MergeStatistics) -> dict[str, Any]:
     """What share of each expert's entries reaches its thresholds: what trimming really kept."""
     shares = {
         name: {expert: count / engine.base.elements for expert, count in of.items()}
@@ -90,7 +90,7 @@ def _shares(merge: Merge, engine: Engine, found: Found) -> dict[str, Any]:
     return {"share_from": shares} if shares else {}
 
 
-def _told(merge: Merge, found: Found) -> dict[str, Any]:
+def _told(merge: Merge, found: MergeStatistics) -> dict[str, Any]:
     """What the method itself has to tell, from sums over the whole model."""
     if not merge.method.record:
         return {}

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergescale.checkpoints.reader import Source
-from mergescale.checkpoints.writer import OutputFolder
+from mergescale.checkpoints.reader import CheckpointReader
+from mergescale.checkpoints.writer import CheckpointWriter
 from mergescale.cores import usable_cores
 from mergescale.merging.engine.check import check_tokenizers
 from mergescale.merging.engine.engine import Engine
-from mergescale.merging.engine.estimate import work_of
+from mergescale.merging.engine.estimate import estimate_io
 from mergescale.merging.engine.journal import Journal
 from mergescale.merging.engine.memory import (
     keep_freed_memory,
@@ -24,7 +24,7 @@ from mergescale.merging.engine.memory import (
 )
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.model_card import model_card
-from mergescale.merging.engine.record import plan, plan_digest, record_of
+from mergescale.merging.engine.record import build_record, plan, plan_digest
 from mergescale.merging.ops.kernels.loading import load, pays
 
 
@@ -73,17 +73,17 @@ def merge_models(
     threads_before = torch.get_num_threads()
     with ExitStack() as open_sources:
         sources = {
-            name: open_sources.enter_context(Source.open(folder, f"{name} ({folder})"))
+            name: open_sources.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
             for name, folder in sorted(experts.items())
         }
-        ground = open_sources.enter_context(Source.open(base, f"the base ({base})"))
+        ground = open_sources.enter_context(CheckpointReader.open(base, f"the base ({base})"))
         for name, source in sources.items():
             if source.folder.samefile(ground.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
         folders = {name: source.folder for name, source in sources.items()}
         check_tokenizers(ground.folder, folders, tokenizers)
         new = [merge for merge in merges if not _there(merge.folder)]
-        compiled = device == "cpu" and pays(work_of(ground, sources, new).read)
+        compiled = device == "cpu" and pays(estimate_io(ground, sources, new).read)
         if compiled:
             load()  # before memory is looked at, of which it takes some
         if threads is None:
@@ -100,8 +100,8 @@ def merge_models(
             if found := _finished(merge, engine):
                 done[number] = found
         todo = [merge for number, merge in enumerate(merges) if number not in done]
-        needed = work_of(ground, sources, todo).moved if todo else 0
-        spared(work_of(ground, sources, merges).moved - needed)
+        needed = estimate_io(ground, sources, todo).moved if todo else 0
+        spared(estimate_io(ground, sources, merges).moved - needed)
         if todo:
             torch.set_num_threads(1)  # the engine's own threads take the pieces
             keep_freed_memory()
@@ -140,12 +140,12 @@ def _stream(
         looked = [0]
         found = engine.statistics(merges, kept, _counting(progress, looked))
         sources = dict(zip(engine.names, engine.experts, strict=True))
-        spared(work_of(engine.base, sources, merges).looked - looked[0])
+        spared(estimate_io(engine.base, sources, merges).looked - looked[0])
         tally = engine.run(merges, outputs, found, journal, progress, spared)
         if planned() != begun:
             raise ValueError("a model's files changed while they were merged: merge again")
         records = [
-            record_of(engine, merges, number, tally, found) | {"tokenizers": tokenizers}
+            build_record(engine, merges, number, tally, found) | {"tokenizers": tokenizers}
             for number in range(len(merges))
         ]
         for output, merge, record in zip(outputs, merges, records, strict=True):
@@ -167,7 +167,7 @@ def _counting(progress: Callable[[int], None], total: list[int]) -> Callable[[in
 
 
 @contextmanager
-def _discarded_if_it_fails(outputs: Sequence[OutputFolder]) -> Iterator[None]:
+def _discarded_if_it_fails(outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
     try:
         yield
     except BlockingIOError:
@@ -209,12 +209,12 @@ def _finished(merge: Merge, engine: Engine) -> Done | None:
     )
 
 
-def _output(merge: Merge, engine: Engine) -> OutputFolder:
+def _output(merge: Merge, engine: Engine) -> CheckpointWriter:
     masks = tuple(merge.method.extras(merge.experts)) if merge.method.extras else ()
-    return OutputFolder(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
+    return CheckpointWriter(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
 
 
-def _check_apart(outputs: Sequence[OutputFolder], engine: Engine, kept: Path | None) -> None:
+def _check_apart(outputs: Sequence[CheckpointWriter], engine: Engine, kept: Path | None) -> None:
     """Raises ValueError for an input in a hidden folder, which would be emptied.
 
     Also for kept thresholds in an output: they would be there before it.

@@ -7,37 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mergescale.checkpoints.blocks import BLOCK, Piece, in_order, pieces
+from mergescale.checkpoints.blocks import BLOCK, Block, in_order, pieces
 from mergescale.merging.engine.threshold_cache import keep, read_kept
 from mergescale.merging.engine.thresholds import thresholds
 from mergescale.merging.in_memory import blocks
-from mergescale.merging.statistics import Sum, Threshold
+from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mergescale.merging.engine.engine import Engine
     from mergescale.merging.engine.merge_spec import Merge
-    from mergescale.merging.ops.trim import Limit
+    from mergescale.merging.ops.trim import Cutoff
 
 WHOLE = ""  # what stands for a tensor's name where all are meant
 
 
 @dataclass
-class Found:
+class MergeStatistics:
     """Statistics by what asked for them."""
 
     # {(expert, wish): {tensor: threshold}}; under WHOLE one that holds in all tensors
-    thresholds: dict[tuple[str, Threshold], dict[str, Limit]] = field(default_factory=dict)
+    thresholds: dict[tuple[str, MagnitudeThreshold], dict[str, Cutoff]] = field(
+        default_factory=dict
+    )
     # {(tau key, name): {tensor: sum}}
     sums: dict[tuple[str, str], dict[str, Tensor]] = field(default_factory=dict)
 
-    def thresholds_in(self, merge: Merge, tensor: str) -> dict[str, list[Limit]]:
+    def thresholds_in(self, merge: Merge, tensor: str) -> dict[str, list[Cutoff]]:
         """{name: threshold of each expert} of a merge in a tensor."""
-        every: dict[str, list[Limit]] = {}
+        every: dict[str, list[Cutoff]] = {}
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
-                if isinstance(wish, Threshold):
+                if isinstance(wish, MagnitudeThreshold):
                     of = self.thresholds[expert, wish]
                     every.setdefault(name, []).append(
                         of[WHOLE if wish.scope == "model" else tensor]
@@ -45,11 +47,11 @@ class Found:
         return every
 
     def kept_by(self, merge: Merge) -> dict[str, dict[str, int]]:
-        """{name: {expert: how many entries reach its threshold}}, as `Limit.kept` counts them."""
+        """{name: {expert: how many entries reach its threshold}}, as `Cutoff.kept` counts them."""
         every: dict[str, dict[str, int]] = {}
         for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
             for name, wish in wishes.items():
-                if isinstance(wish, Threshold):
+                if isinstance(wish, MagnitudeThreshold):
                     limits = self.thresholds[expert, wish].values()
                     every.setdefault(name, {})[expert] = sum(limit.kept for limit in limits)
         return every
@@ -61,16 +63,16 @@ class Found:
 
 def find(
     engine: Engine,
-    wishes: Iterable[tuple[str, Threshold]],
-    sums: Mapping[tuple[str, str], tuple[Merge, Sum]],
+    wishes: Iterable[tuple[str, MagnitudeThreshold]],
+    sums: Mapping[tuple[str, str], tuple[Merge, TensorSum]],
     kept: Path | None,
     progress: Callable[[int], None],
-) -> Found:
+) -> MergeStatistics:
     """Everything asked for; thresholds that the folder `kept` holds are not computed again."""
-    found = Found()
+    found = MergeStatistics()
     sources = dict(zip(engine.names, engine.experts, strict=True))
     tensors = [stored.name for stored in engine.base.tensors.values() if stored.floating]
-    missing: dict[str, dict[str, set[Threshold]]] = {}
+    missing: dict[str, dict[str, set[MagnitudeThreshold]]] = {}
     for expert, wish in wishes:
         names = [WHOLE] if wish.scope == "model" else tensors
         known = read_kept(kept, engine.base, sources[expert], wish, names)
@@ -95,14 +97,14 @@ def find(
 def _sums(
     engine: Engine,
     merge: Merge,
-    wish: Sum,
+    wish: TensorSum,
     tensors: Sequence[str],
     progress: Callable[[int], None],
 ) -> dict[str, Tensor]:
     """A sum over each tensor: blocks in order, whatever the pieces and threads."""
     numbers = [engine.names.index(expert) for expert in merge.experts]
 
-    def work(piece: Piece) -> list[Tensor]:
+    def work(piece: Block) -> list[Tensor]:
         base, deltas = engine.reader.deltas(piece, numbers)
         every: list[Any] = [None] * len(engine.names)
         for number, delta in zip(numbers, deltas, strict=True):

@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from mergescale.checkpoints.reader import Source
-from mergescale.merging.ops.trim import Limit
-from mergescale.merging.statistics import Threshold
+from mergescale.checkpoints.reader import CheckpointReader
+from mergescale.merging.ops.trim import Cutoff
+from mergescale.merging.statistics import MagnitudeThreshold
 
 _FORMAT = 2
 
 
 def read_kept(
-    kept: Path | None, base: Source, expert: Source, wish: Threshold, names: Sequence[str]
-) -> dict[str, Limit] | None:
+    kept: Path | None,
+    base: CheckpointReader,
+    expert: CheckpointReader,
+    wish: MagnitudeThreshold,
+    names: Sequence[str],
+) -> dict[str, Cutoff] | None:
     """{name: threshold} of an expert; None where the folder `kept` does not hold it whole."""
     if kept is None:
         return None
@@ -30,7 +34,11 @@ def read_kept(
 
 
 def keep(
-    kept: Path | None, base: Source, expert: Source, wish: Threshold, limits: Mapping[str, Limit]
+    kept: Path | None,
+    base: CheckpointReader,
+    expert: CheckpointReader,
+    wish: MagnitudeThreshold,
+    limits: Mapping[str, Cutoff],
 ) -> None:
     """Write {name: threshold}; where that is not possible it is left, and computed again."""
     if kept is None:
@@ -46,16 +54,18 @@ def keep(
         pass
 
 
-def _read(told: Sequence) -> Limit:
+def _read(told: Sequence) -> Cutoff:
     """Raises ValueError or TypeError for what is none."""
     smallest, end, kept = told
     if end is not None:
         tensor, at = end
         end = str(tensor), int(at)
-    return Limit(float.fromhex(smallest), end, int(kept))
+    return Cutoff(float.fromhex(smallest), end, int(kept))
 
 
-def _file(kept: Path, base: Source, expert: Source, wish: Threshold) -> Path:
+def _file(
+    kept: Path, base: CheckpointReader, expert: CheckpointReader, wish: MagnitudeThreshold
+) -> Path:
     """By what decides a threshold; models are known by their files' names, sizes and times."""
     key = json.dumps([_FORMAT, base.fingerprint(), expert.fingerprint(), *astuple(wish)])
     return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

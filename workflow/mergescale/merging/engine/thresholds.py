@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mergescale.merging.engine.passes import Look, sampled_share
-from mergescale.merging.engine.tie_pass import Room, first_beyond_room
-from mergescale.merging.ops.quantile import MOST_BINS, LowerHalves, Place, UpperHalves
-from mergescale.merging.ops.trim import Limit, certain, kept_count
-from mergescale.merging.statistics import FIRST, Threshold
+from mergescale.merging.engine.passes import HistogramPass, sampled_share
+from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
+from mergescale.merging.ops.quantile import MOST_BINS, CoarseHistogram, FineHistogram, RankPosition
+from mergescale.merging.ops.trim import Cutoff, certain, kept_count
+from mergescale.merging.statistics import FIRST, MagnitudeThreshold
 
 if TYPE_CHECKING:
     from mergescale.merging.engine.engine import Engine
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 def thresholds(
     engine: Engine,
-    wanted: Mapping[str, set[Threshold]],
+    wanted: Mapping[str, set[MagnitudeThreshold]],
     names: Sequence[str],
     progress: Callable[[int], None],
-) -> dict[tuple[str, Threshold], Limit]:
+) -> dict[tuple[str, MagnitudeThreshold], Cutoff]:
     """Thresholds of several experts at once, in the tensors called `names` taken together.
 
     wanted: {expert: thresholds}; their scope is not looked at. progress: told of bytes read.
     """
-    look = Look(engine, names, progress)
+    look = HistogramPass(engine, names, progress)
     ranks = {
         (expert, wish): (
             engine.names.index(expert),
@@ -48,19 +48,19 @@ def thresholds(
     found = _places(look, {key for key, value in known.items() if value is None})
     of_first = {ranks[key] for key in ranks if key[1].at_threshold == FIRST}
     rooms = {
-        (n, rank): Room(place.value, rank - place.larger)
+        (n, rank): TieBudget(place.value, rank - place.larger)
         for (n, rank), place in found.items()
         # Zeros are the same whether they are kept or not.
         if (n, rank) in of_first and place.value and rank < place.larger + place.equal
     }
-    ends = first_beyond_room(engine, rooms, names, progress) if rooms else {}
+    ends = locate_tie_cutoff(engine, rooms, names, progress) if rooms else {}
     limits = {}
     for (expert, wish), (n, rank) in ranks.items():
         if (n, rank) in found:
             end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
             limits[expert, wish] = found[n, rank].limit(rank, end)
         else:
-            limits[expert, wish] = Limit(known[n, rank], kept=rank)
+            limits[expert, wish] = Cutoff(known[n, rank], kept=rank)
     return limits
 
 
@@ -72,10 +72,12 @@ def most_looks(lengths: Sequence[int], wanted: int) -> float:
     return 1 + -(-wanted // MOST_BINS) + sampled_share(lengths)
 
 
-def _places(look: Look, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], Place]:
+def _places(
+    look: HistogramPass, wanted: set[tuple[int, int]]
+) -> dict[tuple[int, int], RankPosition]:
     """The entries of these (number of an expert, rank)."""
-    found: dict[tuple[int, int], Place] = {}
-    uppers: dict[int, UpperHalves] = {}
+    found: dict[tuple[int, int], RankPosition] = {}
+    uppers: dict[int, CoarseHistogram] = {}
     guesses = _guesses(look, sorted({n for n, _ in wanted}))
     first = True
     while missing := wanted - found.keys():
@@ -113,7 +115,7 @@ class _Guess:
         share: of the expert's entries that are in it; corrected by what a look has shown.
     """
 
-    upper: UpperHalves | None = None
+    upper: CoarseHistogram | None = None
     share: float = 0.0
 
     def bins_of(self, ranks: Sequence[int]) -> tuple[set[int], bool]:
@@ -128,14 +130,14 @@ class _Guess:
                 complete = False
         return found, complete
 
-    def correct(self, counted: LowerHalves) -> None:
+    def correct(self, counted: FineHistogram) -> None:
         """Learn from a look at all entries which share of the large ones is in the sample."""
         if self.upper is not None and counted.bins and counted.above[0]:
             sampled = int(self.upper.counts[counted.bins[0] + 1 :].sum())
             self.share = sampled / int(counted.above[0])
 
 
-def _guesses(look: Look, experts: Sequence[int]) -> dict[int, _Guess]:
+def _guesses(look: HistogramPass, experts: Sequence[int]) -> dict[int, _Guess]:
     """{number of an expert: what a sample tells of it}."""
     if not experts or not look.sample:
         return {n: _Guess() for n in experts}

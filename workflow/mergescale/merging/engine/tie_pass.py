@@ -9,23 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergescale.checkpoints.blocks import Piece, in_order, pieces
+from mergescale.checkpoints.blocks import Block, in_order, pieces
 from mergescale.merging.ops.quantile import count_equal, first_beyond
 
 if TYPE_CHECKING:
     from mergescale.merging.engine.engine import Engine
 
 
-class Room(NamedTuple):
+class TieBudget(NamedTuple):
     """For how many entries as large as `threshold` there is room; there are more of them."""
 
     threshold: float
     entries: int
 
 
-def first_beyond_room(
+def locate_tie_cutoff(
     engine: Engine,
-    rooms: Mapping[tuple[int, int], Room],
+    rooms: Mapping[tuple[int, int], TieBudget],
     names: Sequence[str],
     progress: Callable[[int], None],
 ) -> dict[tuple[int, int], tuple[str, int]]:
@@ -34,9 +34,9 @@ def first_beyond_room(
     rooms: {(number of an expert, whatever else): room}. names: of the tensors, taken together.
     """
     left = dict(rooms)
-    found: dict[tuple[int, int], tuple[Piece, Room]] = {}
+    found: dict[tuple[int, int], tuple[Block, TieBudget]] = {}
 
-    def work(piece: Piece) -> tuple[list[int], dict[tuple[int, int], int]]:
+    def work(piece: Block) -> tuple[list[int], dict[tuple[int, int], int]]:
         wanted = dict(left)
         experts = sorted({n for n, _ in wanted})
         _, deltas = engine.reader.deltas(piece, experts)
@@ -54,11 +54,11 @@ def first_beyond_room(
                 if counts[key] > room.entries:
                     found[key] = piece, left.pop(key)
                 else:
-                    left[key] = Room(room.threshold, room.entries - counts[key])
+                    left[key] = TieBudget(room.threshold, room.entries - counts[key])
             if not left:
                 break
 
-    def place(piece: Piece) -> dict[tuple[int, int], tuple[str, int]]:
+    def place(piece: Block) -> dict[tuple[int, int], tuple[str, int]]:
         ends = {}
         for key, (of, room) in found.items():
             if of == piece:

@@ -13,7 +13,7 @@ from mergescale.merging.method import (
     Method,
     Parameter,
 )
-from mergescale.merging.statistics import ALL, Threshold
+from mergescale.merging.statistics import ALL, MagnitudeThreshold
 
 
 def prepare(density, outliers, trim_scope, rounding, at_threshold=ALL):
@@ -21,10 +21,10 @@ def prepare(density, outliers, trim_scope, rounding, at_threshold=ALL):
     # Fewer outliers where otherwise less than `density` would be left.
     outliers = min(outliers, round(1 - density, 10))
     return {
-        "smallest kept": Threshold(
+        "smallest kept": MagnitudeThreshold(
             round(density + outliers, 10), trim_scope, rounding, at_threshold
         ),
-        "smallest outlier": Threshold(outliers, trim_scope, rounding, at_threshold),
+        "smallest outlier": MagnitudeThreshold(outliers, trim_scope, rounding, at_threshold),
     }
 
 

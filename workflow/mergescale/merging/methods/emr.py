@@ -7,7 +7,7 @@ proper is the elected vector alone.
 """
 
 from mergescale.merging.method import SWEPT_LAMBDA, Method
-from mergescale.merging.statistics import Sum
+from mergescale.merging.statistics import TensorSum
 
 
 def election(chunk):
@@ -33,7 +33,7 @@ def norms(chunk):
 
 def prepare(**_):
     """What rescalers are made of."""
-    return {"norms": Sum(norms)}
+    return {"norms": TensorSum(norms)}
 
 
 def reduce(chunk, **_):

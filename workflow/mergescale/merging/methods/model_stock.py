@@ -5,7 +5,7 @@ t = N cos / (1 + (N - 1) cos), where cos is the mean cosine between two of them 
 """
 
 from mergescale.merging.method import FIXED_LAMBDA, Method
-from mergescale.merging.statistics import Sum
+from mergescale.merging.statistics import TensorSum
 
 SINGULAR = 1e-6  # as mergekit: a smaller denominator of t is rounding error
 
@@ -20,7 +20,7 @@ def products(chunk):
 
 def prepare(**_):
     """What angles are made of."""
-    return {"products": Sum(products)}
+    return {"products": TensorSum(products)}
 
 
 def ratio(products):

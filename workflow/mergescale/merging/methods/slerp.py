@@ -6,7 +6,7 @@ are two experts, or the base and its only expert; tau is what leads from the bas
 """
 
 from mergescale.merging.method import FIXED_LAMBDA, Method, Parameter
-from mergescale.merging.statistics import Sum
+from mergescale.merging.statistics import TensorSum
 
 PARALLEL = 0.9995  # as mergekit and others: beyond this cosine the sines are too small to divide by
 
@@ -28,7 +28,7 @@ def products(chunk):
 
 def prepare(**_):
     """What the angle is made of."""
-    return {"products": Sum(products)}
+    return {"products": TensorSum(products)}
 
 
 def factors(products, t):

@@ -14,19 +14,19 @@ from mergescale.merging.method import (
     Method,
 )
 from mergescale.merging.ops.elect import Election
-from mergescale.merging.ops.sparse_delta import Entries
-from mergescale.merging.statistics import ALL, Threshold
+from mergescale.merging.ops.sparse_delta import SparseDelta
+from mergescale.merging.statistics import ALL, MagnitudeThreshold
 
 
 def prepare(density, trim_scope, rounding, at_threshold=ALL, **_):
     """The magnitude that an entry must have to be kept."""
-    return {"smallest kept": Threshold(density, trim_scope, rounding, at_threshold)}
+    return {"smallest kept": MagnitudeThreshold(density, trim_scope, rounding, at_threshold)}
 
 
 def reduce(chunk, aggregate, **_):
     """tau = disjoint_mean_i(w_i trim(tau_i))"""
     trimmed = [
-        Entries(delta, weight, smallest, until)
+        SparseDelta(delta, weight, smallest, until)
         for delta, weight, smallest, until in zip(
             chunk.deltas,
             chunk.weights,

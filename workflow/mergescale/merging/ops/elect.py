@@ -11,7 +11,7 @@ from mergescale.merging.ops.weighted_sum import addresses_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.ops.sparse_delta import Entries
+    from mergescale.merging.ops.sparse_delta import SparseDelta
 
 MEAN, SUM = "mean", "sum"
 _CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
@@ -25,7 +25,7 @@ class Election:
     that agree.
     """
 
-    entries: Sequence[Entries]
+    entries: Sequence[SparseDelta]
     aggregate: str = MEAN
 
     def tensor(self) -> Tensor:
@@ -74,7 +74,7 @@ def elected(
     return total
 
 
-def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
+def elect_signs_numba(elections: Sequence[Election]) -> list[Tensor]:
     """What each `Election.tensor` returns, by one compiled loop for all: the same bits.
 
     Task vectors are contiguous fp32 vectors of the CPU, read once however many elections they are
@@ -113,18 +113,18 @@ def elected_by_a_loop(elections: Sequence[Election]) -> list[Tensor]:
     return made
 
 
-def _until(entry: Entries, size: int) -> int:
+def _until(entry: SparseDelta, size: int) -> int:
     """Where the loop is to leave out what equals the threshold: the end for nowhere."""
     return size if entry.until is None or entry.smallest in (0, float("inf")) else entry.until
 
 
-def held(made: Any) -> Any:
+def materialize(made: Any) -> Any:
     """What a method returned, or the result of the `Election` that it returned."""
     return made.tensor() if isinstance(made, Election) else made
 
 
-def all_held(made: Sequence[Any]) -> list[Any]:
-    """`held` of each, by one compiled loop for all elections."""
+def materialize_all(made: Sequence[Any]) -> list[Any]:
+    """`materialize` of each, by one compiled loop for all elections."""
     elections = [one for one in made if isinstance(one, Election)]
-    results = iter(elected_by_a_loop(elections) if elections else ())
+    results = iter(elect_signs_numba(elections) if elections else ())
     return [next(results) if isinstance(one, Election) else one for one in made]

@@ -12,12 +12,12 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from mergescale.merging.ops.sparse_delta import Entries
+from mergescale.merging.ops.sparse_delta import SparseDelta
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mergescale.merging.chunk import Chunk
+    from mergescale.merging.chunk import DeltaBlock
 
 # An entry is kept if its number, 32 random bits, is at least the drop rate times 2**32. Its upper
 # half is drawn for every entry, the lower half only where the upper one does not decide: for one
@@ -133,7 +133,7 @@ def keep_mask(
     return RandomNumbers(seed, expert, tensor, start, stop).kept(drop)
 
 
-def dropped_and_rescaled(chunk: Chunk) -> list[Entries]:
+def dropped_and_rescaled(chunk: DeltaBlock) -> list[SparseDelta]:
     """DARE: each task vector with entries dropped, the others divided by the share that is kept.
 
     Each expert's `density` says how many are kept. The expectation over seeds is the task vector
@@ -143,6 +143,6 @@ def dropped_and_rescaled(chunk: Chunk) -> list[Entries]:
     for number, (delta, weight) in enumerate(zip(chunk.deltas, chunk.weights, strict=True)):
         # Ten digits, so that 1 - 0.2 is 0.8 and not its binary neighbour.
         drop = round(1 - chunk.settings[number]["density"], 10)
-        kept = chunk.kept_at_random(number, drop)
-        made.append(Entries(delta, weight, kept=kept, share=round(1 - drop, 10)))
+        kept = chunk.bernoulli_mask(number, drop)
+        made.append(SparseDelta(delta, weight, kept=kept, share=round(1 - drop, 10)))
     return made

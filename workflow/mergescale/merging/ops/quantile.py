@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergescale.merging.ops.trim import Limit, certain, kept_count
+from mergescale.merging.ops.trim import Cutoff, certain, kept_count
 from mergescale.merging.statistics import FIRST
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.statistics import Threshold
+    from mergescale.merging.statistics import MagnitudeThreshold
 
 _LOW_BITS = 16
 MOST_BINS = 6  # that are counted at once for an expert; each takes 512 kB in every thread
@@ -34,20 +34,20 @@ def _bits(values: Tensor) -> Tensor:
     return values.abs().view(torch.int32)
 
 
-class Place(NamedTuple):
+class RankPosition(NamedTuple):
     """An entry's magnitude, how many entries are larger, and how many just as large, itself one."""
 
     value: float
     larger: int
     equal: int
 
-    def limit(self, rank: int, end: tuple[str, int] | None = None) -> Limit:
-        """What the `rank` largest entries end with; end: as in `Limit`, None for all equal ones."""
+    def limit(self, rank: int, end: tuple[str, int] | None = None) -> Cutoff:
+        """The cutoff of the `rank` largest entries; end: as in `Cutoff`, None for all ties."""
         equal = self.equal if end is None else rank - self.larger
-        return Limit(self.value, end, self.larger + (equal if self.value else 0))
+        return Cutoff(self.value, end, self.larger + (equal if self.value else 0))
 
 
-class UpperHalves:
+class CoarseHistogram:
     """First level: how many entries have each upper half."""
 
     def __init__(self, compiled: bool = False) -> None:
@@ -64,7 +64,7 @@ class UpperHalves:
             return count_upper(values.numpy(), self.counts.numpy())
         self.counts += (_bits(values) >> _LOW_BITS).bincount(minlength=_HIGH_BINS)
 
-    def merge(self, other: UpperHalves) -> None:
+    def merge(self, other: CoarseHistogram) -> None:
         """Add the counts of another thread."""
         self.counts += other.counts
 
@@ -84,7 +84,7 @@ class UpperHalves:
         return [b for b in range(largest, smallest - 1, -1) if self.counts[b]]
 
 
-class LowerHalves:
+class FineHistogram:
     """Second level: in some bins of the first, how many entries have each lower half.
 
     Those above each bin are counted too: so a rank is found in a bin without the first level.
@@ -116,7 +116,7 @@ class LowerHalves:
             inside = torch.from_numpy(bits[upper == b] & (_LOW_BINS - 1))
             self.counts[number] += inside.bincount(minlength=_LOW_BINS)
 
-    def merge(self, other: LowerHalves) -> None:
+    def merge(self, other: FineHistogram) -> None:
         """Add the counts of another thread."""
         self.above += other.above
         self.counts += other.counts
@@ -126,13 +126,13 @@ class LowerHalves:
         found = self.place(rank)
         return found and found.value
 
-    def place(self, rank: int) -> Place | None:
+    def place(self, rank: int) -> RankPosition | None:
         """The rank-th largest of all entries among the others, if it lies in one of the bins."""
         for b, above, counts in zip(self.bins, self.above.tolist(), self.counts, strict=True):
             if above < rank <= above + int(counts.sum()):
                 low = _of_rank(counts, rank - above)
                 larger = above + int(counts[low + 1 :].sum())
-                return Place(_magnitude(b << _LOW_BITS | low), larger, int(counts[low]))
+                return RankPosition(_magnitude(b << _LOW_BITS | low), larger, int(counts[low]))
         return None
 
 
@@ -165,7 +165,7 @@ def first_beyond(values: Tensor, threshold: float, room: int) -> int:
     return int((values.abs() == threshold).nonzero()[room])
 
 
-def limit_of(task_vector: Mapping[str, Tensor], wish: Threshold) -> Limit:
+def find_cutoff(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> Cutoff:
     """The threshold of these tensors together; in memory."""
     (value,) = thresholds_of(list(task_vector.values()), [(wish.density, wish.rounding)])
     if wish.at_threshold == FIRST and 0 < value < float("inf"):
@@ -175,9 +175,9 @@ def limit_of(task_vector: Mapping[str, Tensor], wish: Threshold) -> Limit:
         room -= sum(int((part.abs() > value).sum()) for part in parts.values())
         for name, part in parts.items():
             if (equal := count_equal(part, value)) > room:
-                return Limit(value, (name, first_beyond(part, value, room)))
+                return Cutoff(value, (name, first_beyond(part, value, room)))
             room -= equal
-    return Limit(value)
+    return Cutoff(value)
 
 
 def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:
@@ -187,10 +187,10 @@ def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]])
     found = {rank: certain(elements, rank) for rank in ranks}
     wanted = [rank for rank, value in found.items() if value is None]
     if wanted:
-        first = UpperHalves()
+        first = CoarseHistogram()
         for piece in pieces:
             first.add(piece.reshape(-1))
-        second = LowerHalves(first.find(rank) for rank in wanted)
+        second = FineHistogram(first.find(rank) for rank in wanted)
         for piece in pieces:
             second.add(piece.reshape(-1))
         found |= {rank: second.value(rank) for rank in wanted}

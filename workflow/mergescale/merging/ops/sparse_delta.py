@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entries:
+class SparseDelta:
     """An expert's entries in a chunk; a loop over several experts computes them on its way.
 
     Attributes:

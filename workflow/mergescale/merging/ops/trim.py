@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Limit:
+class Cutoff:
     """Where the largest entries of a task vector end.
 
     smallest: the smallest magnitude among them. end: the place (tensor, flat index) from which on

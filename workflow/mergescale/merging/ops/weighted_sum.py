@@ -20,7 +20,7 @@ def weighted_sum(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return sum(times(delta, weight) for delta, weight in zip(deltas, weights, strict=True))
 
 
-def sum_by_a_loop(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def weighted_sum_numba(deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """`weighted_sum` by a compiled loop: the same bits.
 
     Raises ValueError unless the task vectors are contiguous fp32 vectors of one length, of the CPU:

@@ -157,7 +157,7 @@ def ngrams_of_tasks(folders: Sequence[Path], length: int) -> Ngrams:
         if not tasks:
             raise ValueError(
                 f"{folder}: no validation.parquet or test.parquet of a task there; write them with "
-                f"`python -m mergescale task`, or leave out the check against them"
+                f"`mergescale task`, or leave out the check against them"
             )
         for task in tasks:
             files = [file for split in SPLITS if (file := task / f"{split}.parquet").is_file()]

@@ -1,4 +1,4 @@
-"""W_i - W0 of a piece, with its largest magnitude: `Reader.deltas` in one reading."""
+"""W_i - W0 of a piece, with its largest magnitude: `DeltaReader.deltas` in one reading."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Elections of signs and disjoint means, block by block: `election.elected_by_a_loop`."""
+"""Elections of signs and disjoint means, block by block: `election.elect_signs_numba`."""
 
 import numpy as np
 

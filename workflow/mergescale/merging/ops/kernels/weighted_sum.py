@@ -1,4 +1,4 @@
-"""The sum of task vectors times their weights: `weighted_sum.sum_by_a_loop`."""
+"""The sum of task vectors times their weights: `weighted_sum.weighted_sum_numba`."""
 
 import numpy as np
 

@@ -75,7 +75,7 @@ tests or validates on occurs in them. They exercise the same skills in other wor
 finding and checking what a text says, choosing among options, saying yes, no or maybe, knowing
 causes, steps, kinds and senses. Tasks that small models are slow to learn have larger shares.
 
-This page is written by `mergescale.tasks.micro_world.mixture.page()`, and a test keeps it in step. Each
-task is shown with its first training example."""
+This page is written by `mergescale.tasks.micro_world.mixture.page()`, and a test keeps it in step.
+Each task is shown with its first training example."""
 
 __all__ = ["FORMS", "MIXTURE", "WEIGHTS", "mixture", "page", "showcase"]

@@ -1,0 +1,156 @@
+"""Kept results and task files."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import tiny_study
+
+from mergescale.evaluation.cache import ResultCache
+from mergescale.evaluation.requests import EncodedTask
+from mergescale.evaluation.scorer import EvalConfig, Prediction, Scorer
+from mergescale.evaluation.task_groups import load_task
+from mergescale.models.tokenizers import Encoder
+
+ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
+
+
+def ranked(name, rows=12):
+    examples = tuple(tiny_study.ranked(name, "test", rows, tiny_study.LABELS[name]))
+    return EncodedTask(name, "rank", "accuracy", f"digest of {name}", examples)
+
+
+def written(name, metric="rouge_l", rows=12):
+    examples = tuple(tiny_study.written(name, "test", rows))
+    return EncodedTask(name, "generate", metric, f"digest of {name}", examples)
+
+
+# --- kept results
+
+
+class Counted:
+    """What a computation gives, and how often it ran."""
+
+    def __init__(self, result):
+        self.result, self.calls = result, 0
+
+    def __call__(self):
+        self.calls += 1
+        return self.result
+
+
+PREDICTIONS = {
+    "moods": [Prediction("1", "t", "very happy", 1.0, (-0.5, -1.25)), Prediction("2", "t", "", 0.0)]
+}
+
+
+def test_a_kept_result_is_not_computed_again(tmp_path):
+    group, compute = [ranked("moods")], Counted(PREDICTIONS)
+    for _ in range(2):
+        kept = ResultCache(tmp_path, EvalConfig(), ENCODER)
+        assert kept.predictions("weights", group, compute) == PREDICTIONS
+    assert compute.calls == 1
+    scores = Counted({"moods": 0.5})
+    for _ in range(2):
+        assert kept.scores("weights", group, scores) == {"moods": 0.5}
+    assert scores.calls == 1
+
+
+def test_other_weights_rows_options_or_tokenizers_are_computed_anew(tmp_path):
+    compute = Counted(PREDICTIONS)
+    base = {"weights": "a", "task": ranked("moods"), "options": EvalConfig(), "encoder": ENCODER}
+    changes = [
+        {},
+        {"weights": "b"},
+        {"task": replace(base["task"], digest="other rows")},
+        {"task": replace(base["task"], metric="other metric")},
+        {"options": EvalConfig(end_token=True)},
+        {"options": EvalConfig(max_new_tokens=3)},
+        {"encoder": Encoder(ENCODER.tokenizer, max_length=20)},
+        {"encoder": replace(ENCODER, encoder_decoder=True)},
+        {"encoder": Encoder(tiny_study.train_word_tokenizer(["other"]), max_length=48)},
+    ]
+    for number, change in enumerate(changes, 1):
+        case = base | change
+        kept = ResultCache(tmp_path, case["options"], case["encoder"])
+        for _ in range(2):
+            kept.predictions(case["weights"], [case["task"]], compute)
+        assert compute.calls == number, change
+
+
+def test_a_damaged_kept_result_is_computed_again(tmp_path):
+    kept, compute = ResultCache(tmp_path, EvalConfig(), ENCODER), Counted(PREDICTIONS)
+    kept.predictions("weights", [ranked("moods")], compute)
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text(path.read_text()[:30])
+    assert kept.predictions("weights", [ranked("moods")], compute) == PREDICTIONS
+    assert compute.calls == 2
+
+
+def test_a_failed_computation_keeps_nothing(tmp_path):
+    kept = ResultCache(tmp_path, EvalConfig(), ENCODER)
+    with pytest.raises(ZeroDivisionError):
+        kept.predictions("weights", [ranked("moods")], lambda: 1 / 0)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_group_is_scored_alike_whatever_stands_beside_it():
+    llama = tiny_study.llama(seed=4)
+    groups = [[ranked("moods"), ranked("reviews")], [written("copies")], [ranked("endings")]]
+    forward = Scorer(ENCODER, groups, EvalConfig(max_new_tokens=6))
+    backward = Scorer(ENCODER, groups[::-1], EvalConfig(max_new_tokens=6))
+    for number in range(3):
+        assert forward.predict(llama, number) == backward.predict(llama, 2 - number)
+    alone = Scorer(ENCODER, groups[1:2], EvalConfig(max_new_tokens=6))
+    assert alone.predict(llama, 0) == forward.predict(llama, 1)
+
+
+# --- task files
+
+
+def test_the_rows_of_a_task_are_nested_and_decide_its_digest(tmp_path):
+    tiny_study.write_task(tmp_path, "moods")
+    few, many = (load_task(tmp_path, "moods", "test", rows) for rows in (4, 8))
+    assert few.examples == many.examples[:4] and len(many.examples) == 8
+    assert few.digest != many.digest
+    assert load_task(tmp_path, "moods", "test", 4).digest == few.digest
+    assert load_task(tmp_path, "moods", "validation", 4).digest != few.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "message"),
+    [
+        ({"metric": "bleu"}, 10, "'bleu' does not fit kind 'rank'; allowed: accuracy"),
+        ({"metric": "rouge_l"}, 10, "'rouge_l' does not fit kind 'rank'"),
+        (
+            {"kind": "generate", "metric": "accuracy"},
+            10,
+            "allowed: exact_match, squad_f1, rouge_l, bleu",
+        ),
+        ({"kind": "guess"}, 10, "task.json does not describe a task: kind 'guess'"),
+        ({"kind": None}, 10, "task.json does not describe a task"),
+        ({}, 0, "test.parquet: no rows"),
+    ],
+)
+def test_a_wrong_task_is_refused_by_the_name_of_its_file(tmp_path, changes, rows, message):
+    tiny_study.write_task(tmp_path, "moods", rows=(1, 1, rows), **changes)
+    with pytest.raises(ValueError, match=message):
+        load_task(tmp_path, "moods", "test", 8)
+
+
+def test_rank_tasks_need_choices(tmp_path):
+    tiny_study.write_task(tmp_path, "copies", kind="rank", metric="accuracy")
+    with pytest.raises(ValueError, match=r"test.parquet: example \S+ has no choices to rank"):
+        load_task(tmp_path, "copies", "test", 8)
+
+
+def test_a_task_that_is_not_there_or_not_json_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="moods/task.json"):
+        load_task(tmp_path, "moods", "test", 8)
+    (tmp_path / "moods").mkdir()
+    (tmp_path / "moods" / "task.json").write_text("{")
+    with pytest.raises(ValueError, match="moods/task.json does not describe a task"):
+        load_task(tmp_path, "moods", "test", 8)
+    (tmp_path / "moods" / "task.json").write_text(json.dumps({"kind": "rank"}))
+    with pytest.raises(ValueError, match="metric"):
+        load_task(tmp_path, "moods", "test", 8)

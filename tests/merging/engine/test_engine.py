@@ -1,0 +1,156 @@
+"""The streaming engine: the same bits however a merge is cut, and those of the merge in memory."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from engine_models import (  # noqa: F401
+    METHODS,
+    SHAPES,
+    contents,
+    folders,
+    of,
+    one_thread_of_torch,
+    split,
+    wanted,
+    whole,
+)
+from safetensors import safe_open
+
+from mergescale.checkpoints import blocks as streaming_pieces
+from mergescale.checkpoints.blocks import BLOCK, element_bytes, piece_elements
+from mergescale.checkpoints.folder import read_weights
+from mergescale.merging.engine.run import merge_models
+from mergescale.merging.in_memory import read_task_vectors
+from mergescale.merging.methods.registry import get_method
+from mergescale.merging.ops.apply import merge as merged_in_memory
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, name):
+    merge = wanted(folders["base"], name)
+    base = read_weights(folders["base"])
+    vectors = read_task_vectors(base, of(folders, merge))
+    tau = merge.method.tau(vectors, seed=merge.seed, base=base, **merge.parameters)
+    expected = merged_in_memory(base, tau, merge.lam)
+    for tensor, values in expected.items():
+        assert whole[name][tensor][2] == values.numpy().tobytes(), tensor
+    assert whole[name]["steps"][2] == torch.arange(3).numpy().tobytes()
+
+
+@pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 3)])
+def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    working = blocks * BLOCK * element_bytes(len(experts))
+    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    assert piece_elements(len(experts), threads) == blocks * BLOCK
+    merges = [wanted(tmp_path, name) for name in METHODS]
+    merge_models(folders["base"], experts, merges, threads=threads)
+    for name in METHODS:
+        assert contents(tmp_path / name) == whole[name], name
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_merge_alone_is_the_merge_among_others(folders, whole, tmp_path, name):
+    merge = wanted(tmp_path, name)
+    merge_models(folders["base"], of(folders, merge), [merge])
+    assert contents(merge.folder) == whole[name]
+
+
+def test_order_of_experts_and_of_merges_changes_no_bit(folders, whole, tmp_path):
+    experts = {name: folders[name] for name in ("expert2", "expert0", "expert1")}
+    merges = [wanted(tmp_path, name) for name in reversed(METHODS)]
+    done = merge_models(folders["base"], experts, merges, threads=2)
+    assert [each.folder for each in done] == [merge.folder for merge in merges]
+    for name in METHODS:
+        assert contents(tmp_path / name) == whole[name], name
+
+
+def test_several_lambdas_and_subsets_come_from_one_pass(folders, tmp_path):
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    subsets = [("expert0", "expert1"), ("expert2",), tuple(sorted(experts))]
+    merges = {
+        (name, subset, lam): wanted(tmp_path / str(number), name, subset, lam=lam)
+        for number, (name, subset, lam) in enumerate(
+            product(("ties", "dare_ties"), subsets, (0.0, 0.3, 1.0))
+        )
+    }
+    merge_models(folders["base"], experts, list(merges.values()))
+    base = read_weights(folders["base"])
+    for (name, subset, lam), merge in merges.items():
+        vectors = read_task_vectors(base, {expert: folders[expert] for expert in subset})
+        tau = get_method(name).tau(vectors, seed=5, density=0.2)
+        for tensor, values in merged_in_memory(base, tau, lam).items():
+            assert torch.equal(read_weights(merge.folder)[tensor], values)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_sharded_inputs_change_no_bit(folders, whole, tmp_path, threads):
+    parted = {
+        name: split(path, tmp_path / "in" / name, parts)
+        for (name, path), parts in zip(folders.items(), (3, 2, 1, 4), strict=True)
+    }
+    base = parted.pop("base")
+    merge_models(base, parted, [wanted(tmp_path, n) for n in METHODS], threads=threads)
+    for name in METHODS:
+        assert contents(tmp_path / name) == whole[name], name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_sharded_outputs_hold_the_same_bits(folders, whole, tmp_path, dtype):
+    merges = [
+        wanted(tmp_path / kind, "ties", dtype=dtype, shard_bytes=size)
+        for kind, size in (("one", 10**9), ("many", 100))
+    ]
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    merge_models(folders["base"], experts, merges, threads=2)
+    assert contents(tmp_path / "one" / "ties") == contents(tmp_path / "many" / "ties")
+    if dtype == "float32":
+        assert contents(tmp_path / "one" / "ties") == whole["ties"]
+    files = sorted((tmp_path / "many" / "ties").glob("*.safetensors"))
+    assert len(files) > 2
+    index = json.loads((tmp_path / "many" / "ties" / "model.safetensors.index.json").read_text())
+    assert {p.name for p in files} == set(index["weight_map"].values())
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            assert all(index["weight_map"][name] == file.name for name in opened.keys())
+    items = 4 if dtype == "float32" else 2
+    elements = sum(int(np.prod(shape)) for shape in SHAPES.values())
+    assert index["metadata"]["total_size"] == elements * items + 3 * 8
+
+
+def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole, tmp_path):
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    read = []
+    for number in range(2):
+        told = []
+        merges = [wanted(tmp_path / str(number), name) for name in ("ties", "breadcrumbs")]
+        merge_models(folders["base"], experts, merges, kept=tmp_path / "kept", progress=told.append)
+        read.append(sum(told))
+        for merge in merges:
+            assert contents(merge.folder) == whole[merge.method.name]
+    assert read[1] < read[0]
+
+
+def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
+    experts = {name: path for name, path in folders.items() if name != "base"}
+    merge_models(folders["base"], experts, [wanted(tmp_path / "a", "ties")], kept=tmp_path / "k")
+    for file in (tmp_path / "k").iterdir():
+        file.write_text("{")
+    merge = wanted(tmp_path / "b", "ties")
+    merge_models(folders["base"], experts, [merge], kept=tmp_path / "k")
+    assert contents(merge.folder) == whole["ties"]
+
+
+def test_memory_decides_the_size_of_pieces():
+    each = BLOCK * element_bytes(3)
+    assert piece_elements(3, 2, 2 * each) == BLOCK
+    assert piece_elements(3, 2, 4 * each) == 2 * BLOCK
+    assert piece_elements(3, 1, 10**12) == piece_elements(3, 1) < piece_elements(2, 1)
+    assert piece_elements(1000, 1) == BLOCK
+    with pytest.raises(
+        ValueError, match=f"too few to merge 3 experts with 2 threads: {2 * each:,}"
+    ):
+        piece_elements(3, 2, 2 * each - 2)

@@ -1,0 +1,321 @@
+"""at_threshold first: exactly the share is kept, the same entries however a merge is cut."""
+
+import json
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+import torch
+from engine_models import contents, split
+from merging_oracle import kept_number, oracle, random_model, write_model
+from safetensors.torch import load_file
+
+from mergescale.checkpoints import blocks as streaming_pieces
+from mergescale.checkpoints.blocks import BLOCK, element_bytes
+from mergescale.checkpoints.folder import read_weights
+from mergescale.checkpoints.reader import CheckpointReader
+from mergescale.merging.engine import statistics as stream_statistics
+from mergescale.merging.engine.engine import Engine
+from mergescale.merging.engine.estimate import estimate_io
+from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
+from mergescale.merging.in_memory import read_task_vectors
+from mergescale.merging.methods.registry import get_method
+from mergescale.merging.ops.apply import merge as merged_in_memory
+from mergescale.merging.ops.kernels import loading
+
+# Not in order of their names; the last one by name is of several blocks.
+SHAPES = {"w": (9, 5), "zone": (4 * BLOCK // 64 + 7, 64), "embed": (BLOCK + 100,), "scalar": ()}
+SMALL = {"w": (9, 5), "zone": (40, 8), "embed": (100,), "scalar": (), "none": (0, 3)}
+EXPERTS = ("expert0", "expert1", "expert2")
+TIES = get_method("ties")
+POINTS = [
+    {"density": density, "trim_scope": scope, "rounding": rounding}
+    for density in (0.001, 0.2, 0.5)
+    for scope in ("model", "tensor")
+    for rounding in ("up", "down", "at_least_one")
+]
+
+
+def models_in(root, shapes, zeros=0.0):
+    """A base and three experts, all of few distinct weights, one expert in bf16."""
+    random = np.random.default_rng(0)
+    base = random_model(random, "grid", shapes)
+    made = {"base": write_model(root / "base", base | {"steps": torch.arange(3)})}
+    for number, name in enumerate(EXPERTS):
+        delta = random_model(random, "grid", shapes)
+        weights = {
+            n: base[n] + delta[n] * torch.tensor(random.random(delta[n].shape) >= zeros)
+            for n in base
+        }
+        weights = {n: w.to(torch.float32 if number else torch.bfloat16) for n, w in weights.items()}
+        made[name] = write_model(root / name, weights | {"steps": torch.arange(3)})
+    return made
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return models_in(tmp_path_factory.mktemp("models"), SHAPES)
+
+
+def ties(out, **settings):
+    parameters = TIES.canonical({"at_threshold": "first", **settings})
+    return Merge(out, TIES, EXPERTS, 1.0, parameters=parameters)
+
+
+def merges_into(out):
+    return [ties(out / str(number), **point) for number, point in enumerate(POINTS)]
+
+
+def experts_of(folders):
+    return {name: folders[name] for name in EXPERTS}
+
+
+@pytest.fixture(scope="module")
+def whole(folders, tmp_path_factory):
+    """What the merge in memory gives, for every point."""
+    base = read_weights(folders["base"])
+    vectors = read_task_vectors(base, experts_of(folders))
+    made = []
+    for point in POINTS:
+        tau = TIES.tau(vectors, at_threshold="first", **point)
+        made.append({n: w.numpy().tobytes() for n, w in merged_in_memory(base, tau, 1.0).items()})
+    return made
+
+
+def assert_whole(merges, whole):
+    for merge, expected in zip(merges, whole, strict=True):
+        made = {name: raw for name, (_, _, raw) in contents(merge.folder).items()}
+        assert made == expected, merge.parameters
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_just_the_share_is_kept(folders, point):
+    base = read_weights(folders["base"])
+    vector = read_task_vectors(base, experts_of(folders))["expert1"]
+    kept = TIES.tau({"a": vector}, at_threshold="first", **point)
+    groups = [sorted(vector)] if point["trim_scope"] == "model" else [[n] for n in vector]
+    for names in groups:
+        size = sum(vector[name].numel() for name in names)
+        number = kept_number(size, point["density"], point["rounding"])
+        left = torch.cat([kept[name].reshape(-1) for name in names]).abs()
+        values = torch.cat([vector[name].reshape(-1) for name in names]).abs()
+        assert left.count_nonzero() == min(number, values.count_nonzero())
+        if left.any():
+            # All that is larger than the smallest one that is kept, and the first as large as it.
+            smallest = left[left > 0].min()
+            assert torch.equal(left > smallest, values > smallest)
+            equal = (left == smallest)[values == smallest]
+            assert equal[: equal.sum()].all()
+
+
+@pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (3, 1), (2, 2), (2, 100)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_pieces_threads_and_loops_change_no_bit(
+    folders, whole, tmp_path, monkeypatch, threads, blocks, compiled
+):
+    working = blocks * BLOCK * element_bytes(len(EXPERTS))
+    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    monkeypatch.setattr(loading, "LEAST_BYTES", 0 if compiled else 10**12)
+    merges = merges_into(tmp_path)
+    merge_models(folders["base"], experts_of(folders), merges, threads=threads)
+    assert_whole(merges, whole)
+
+
+def test_sharded_inputs_change_no_bit(folders, whole, tmp_path):
+    parted = {
+        name: split(path, tmp_path / "in" / name, parts)
+        for (name, path), parts in zip(folders.items(), (3, 2, 1, 4), strict=True)
+    }
+    base = parted.pop("base")
+    merges = merges_into(tmp_path)
+    merge_models(base, parted, merges, threads=2)
+    assert_whole(merges, whole)
+
+
+@pytest.mark.parametrize("scope", ["model", "tensor"])
+def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, scope):
+    working = BLOCK * element_bytes(len(EXPERTS))
+    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    crumbs = get_method("breadcrumbs")
+    settings = {"density": 0.15, "outliers": 0.1, "at_threshold": "first", "trim_scope": scope}
+    parameters = crumbs.canonical(settings)
+    merge = Merge(tmp_path / "m", crumbs, EXPERTS, 1.0, parameters=parameters)
+    merge_models(folders["base"], experts_of(folders), [merge], threads=2)
+    base = read_weights(folders["base"])
+    tau = crumbs.tau(read_task_vectors(base, experts_of(folders)), **parameters)
+    expected = merged_in_memory(base, tau, 1.0)
+    assert_whole([merge], [{n: w.numpy().tobytes() for n, w in expected.items()}])
+
+
+def test_what_is_kept_from_before_changes_no_bit(folders, whole, tmp_path, monkeypatch):
+    experts, kept = experts_of(folders), tmp_path / "kept"
+    merge_models(folders["base"], experts, merges_into(tmp_path / "a"), kept=kept)
+    files = sorted(kept.iterdir())
+    assert len(files) == len(EXPERTS) * len(POINTS)
+    files[0].write_text(files[0].read_text().replace("0x", "", 1)[:-3])  # damaged
+    computed = []
+    thresholds = stream_statistics.thresholds
+
+    def counting(engine, wanted, *more):
+        computed.extend(wanted.items())
+        return thresholds(engine, wanted, *more)
+
+    monkeypatch.setattr(stream_statistics, "thresholds", counting)
+    again = merges_into(tmp_path / "b")
+    merge_models(folders["base"], experts, again, kept=kept)
+    assert_whole(again, whole)
+    assert len({(expert, *wishes) for expert, wishes in computed}) == 1
+
+
+def test_every_point_is_the_formula(tmp_path):
+    folders = models_in(tmp_path, SMALL, zeros=0.3)
+    base = read_weights(folders["base"])
+    vectors = read_task_vectors(base, experts_of(folders))
+    merges = merges_into(tmp_path)
+    merge_models(folders["base"], experts_of(folders), merges)
+    for merge in merges:
+        merged = read_weights(merge.folder)
+        for name, tau in oracle("ties", vectors, **merge.parameters).items():
+            np.testing.assert_allclose(
+                merged[name].double().numpy(), base[name].double().numpy() + tau, rtol=1e-6
+            )
+
+
+def test_nothing_is_chosen_among_zeros(tmp_path):
+    folders = models_in(tmp_path, SHAPES, zeros=0.9)
+    read, records = {}, {}
+    for at_threshold in ("all", "first"):
+        told = []
+        merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
+        (done,) = merge_models(folders["base"], experts_of(folders), [merge], progress=told.append)
+        read[at_threshold], records[at_threshold] = sum(told), done.record
+    assert contents(tmp_path / "all") == contents(tmp_path / "first")
+    assert read["all"] == read["first"]
+    assert records["all"]["share_from"] == records["first"]["share_from"]
+    for share in records["all"]["share_from"]["smallest kept"].values():
+        assert 0.07 < share < 0.1  # zeros are no part of it
+
+
+def test_the_record_tells_what_was_really_kept(folders, tmp_path):
+    base = read_weights(folders["base"])
+    vectors = read_task_vectors(base, experts_of(folders))
+    elements = sum(w.numel() for w in vectors["expert0"].values())
+    for at_threshold in ("all", "first"):
+        merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
+        (done,) = merge_models(folders["base"], experts_of(folders), [merge])
+        for expert, vector in vectors.items():
+            kept = TIES.tau({"a": vector}, density=0.2, at_threshold=at_threshold)
+            number = sum(int(tensor.count_nonzero()) for tensor in kept.values())
+            assert done.record["share_from"]["smallest kept"][expert] == number / elements
+            assert (number == kept_number(elements, 0.2, "up")) == (at_threshold == "first")
+
+
+def test_the_look_ends_where_there_is_no_more_room(folders, monkeypatch):
+    monkeypatch.setattr(
+        streaming_pieces, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))}
+    )
+    with (
+        CheckpointReader.open(folders["base"]) as base,
+        CheckpointReader.open(folders["expert1"]) as expert,
+    ):
+        engine = Engine(base, {"expert1": expert}, threads=1, memory=None)
+        vector = read_task_vectors(read_weights(folders["base"]), {"e": folders["expert1"]})["e"]
+        at = {n: (v.reshape(-1).abs() == 0.125).nonzero().flatten() for n, v in vector.items()}
+        inside = len(at["embed"]), len(at["embed"]) + len(at["scalar"]) + len(at["w"])
+        for room, end, elements in (
+            (0, ("embed", int(at["embed"][0])), BLOCK),
+            (inside[0] - 1, ("embed", int(at["embed"][-1])), BLOCK + 100),
+            (inside[1], ("zone", int(at["zone"][0])), BLOCK + 100 + 1 + 45 + BLOCK),
+        ):
+            read = []
+            rooms = {(0, room): TieBudget(0.125, room)}
+            ends = locate_tie_cutoff(engine, rooms, list(vector), read.append)
+            assert ends == {(0, room): end}
+            assert sum(read) == elements * 8
+
+
+def test_the_further_look_is_expected_and_at_most_one(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        streaming_pieces, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))}
+    )
+    with ExitStack() as opened:
+        sources = {
+            n: opened.enter_context(CheckpointReader.open(folder)) for n, folder in folders.items()
+        }
+        base = sources.pop("base")
+        works = [
+            estimate_io(base, sources, [ties(tmp_path / "m", density=0.2, at_threshold=at)])
+            for at in ("all", "first")
+        ]
+    assert works[0].looked * 1.5 == works[1].looked
+    told, spared = [], []
+    merge_models(
+        folders["base"],
+        experts_of(folders),
+        [ties(tmp_path / "m", density=0.2)],
+        progress=told.append,
+        spared=spared.append,
+    )
+    assert works[0].moved < sum(told) < works[1].moved
+    assert sum(told) + sum(spared) == works[1].moved
+
+
+def test_an_expert_of_its_own(tmp_path):
+    """A flag of one expert, and the default for one where the others have the flag."""
+    folders = models_in(tmp_path, SMALL)
+    base = read_weights(folders["base"])
+    vectors = read_task_vectors(base, experts_of(folders))
+    for shared, single in (("all", "first"), ("first", "all")):
+        own = {"expert1": {"at_threshold": single}}
+        merge = Merge(
+            tmp_path / shared,
+            TIES,
+            EXPERTS,
+            1.0,
+            parameters=TIES.canonical({"density": 0.3, "at_threshold": shared}),
+            own=own,
+        )
+        merge_models(folders["base"], experts_of(folders), [merge])
+        expected = oracle("ties", vectors, own=own, density=0.3, at_threshold=shared)
+        merged = load_file(merge.folder / "model.safetensors")
+        for name, tau in expected.items():
+            np.testing.assert_allclose(
+                merged[name].double().numpy(), base[name].double().numpy() + tau, rtol=1e-6
+            )
+
+
+def test_a_recipe_says_it_once_for_all_or_for_one_expert(tmp_path, capsys):
+    from mergescale.cli.main import main
+
+    models_in(tmp_path, SMALL)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "base: base\n"
+        "experts: {expert0: expert0, expert1: {path: expert1, at_threshold: all}}\n"
+        "method: ties\ndensity: 0.2\nlambda: 1\nat_threshold: first\n"
+    )
+    command = ["merge", str(recipe), str(tmp_path / "out"), "--threads", "1"]
+    assert main([*command, "--kept", str(tmp_path / "kept")]) == 0
+    record = json.loads((tmp_path / "out/merge.json").read_text())
+    assert record["recipe"]["parameters"]["at_threshold"] == "first"
+    assert record["recipe"]["experts"]["expert1"]["at_threshold"] == "all"
+    shares = record["share_from"]["smallest kept"]
+    elements = sum(int(np.prod(shape)) for shape in SMALL.values())
+    assert shares["expert0"] == kept_number(elements, 0.2, "up") / elements < shares["expert1"]
+    capsys.readouterr()
+    recipe.write_text(recipe.read_text().replace("at_threshold: first", "at_threshold: some"))
+    assert main(["merge", str(recipe), str(tmp_path / "other")]) != 0
+    said = capsys.readouterr().err.strip()
+    assert "at_threshold is 'some', allowed is one of all, first" in said
+    assert len(said.splitlines()) == 1 and not (tmp_path / "other").exists()
+
+
+def test_the_default_is_left_out_of_settings():
+    settings = {"density": 0.2, "trim_scope": "model", "rounding": "up", "aggregate": "mean"}
+    assert TIES.canonical({"density": 0.2, "at_threshold": "all"}) == settings
+    first = settings | {"at_threshold": "first"}
+    assert TIES.canonical({"density": 0.2, "at_threshold": "first"}) == first
+    swept = TIES.sweep({"density": 0.2, "at_threshold": ["all", "first"]})
+    assert swept == [settings, first]
