@@ -51,13 +51,6 @@ def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentPars
         data.add_argument("--out", type=Path, required=True, metavar="PARQUET")
         data.set_defaults(run=_mixture if name == "mixture" else _corpus)
 
-    draws = stages.add_parser("draws", parents=[common], help="write draws.csv")
-    draws.add_argument("--counts", type=int, nargs="+", required=True)
-    draws.add_argument("--seeds", type=int, nargs="+", required=True)
-    draws.add_argument("--categories", nargs="+", required=True)
-    draws.add_argument("--out", type=Path, required=True, metavar="CSV")
-    draws.set_defaults(run=_draws)
-
 
 def _add_mixture(mixture: argparse.ArgumentParser) -> None:
     mixture.description = (
@@ -159,10 +152,3 @@ def _corpus(chosen: argparse.Namespace) -> None:
 
     timing.started()
     make_corpus(chosen.out, source=chosen.source, rows=chosen.rows, seed=chosen.seed)
-
-
-def _draws(chosen: argparse.Namespace) -> None:
-    from mergescale.stages.draws import write_draws
-
-    timing.started()
-    write_draws(chosen.out, chosen.counts, chosen.seeds, chosen.categories)

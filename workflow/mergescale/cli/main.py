@@ -13,16 +13,18 @@ from pathlib import Path
 
 from mergescale import __version__, timing
 from mergescale.cli import analysis, data, evaluate, merging, scoring, training
+from mergescale.cli.discovery import commands, load_command
+from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.training import distributed as processes
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all stages."""
+def parser(called: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; of those that are found, only `called` has its arguments."""
     top = argparse.ArgumentParser(
-        prog="python -m mergescale",
+        prog="mergescale",
         description="The stages of a model-merging study. Snakemake runs them; each also runs "
         "by hand.",
-        epilog="`python -m mergescale STAGE --help` tells what a stage reads and writes.",
+        epilog="`mergescale STAGE --help` tells what a stage reads and writes.",
     )
     top.add_argument("--version", action="version", version=f"mergescale {__version__}")
     common = argparse.ArgumentParser(add_help=False)
@@ -32,6 +34,21 @@ def parser() -> argparse.ArgumentParser:
     stages = top.add_subparsers(title="stages", metavar="STAGE", required=True)
     for module in (data, training, scoring, evaluate, merging, analysis):
         module.add_stages(stages, common)
+    for name, text in (commands("cli") | commands("stages")).items():
+        command = stages.add_parser(name, parents=[common], help=text, description=text)
+        if name == called:
+            module = load_command(name)
+            add_arguments(command, module.Arguments)
+            command.set_defaults(
+                run=lambda parsed, module=module: module.run(
+                    build_arguments(parsed, module.Arguments)
+                ),
+                **{
+                    key: True
+                    for key in ("goes_on", "ends_in_order")
+                    if hasattr(module, key.upper())
+                },
+            )
     return top
 
 
@@ -41,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0; 1 for a fault in the input; 2 for a bad call; 130 and 143 where it was stopped by SIGINT
     (Ctrl-C) and SIGTERM; 141 where nobody reads what it prints any more.
     """
-    chosen = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    chosen = parser(next((word for word in given if not word.startswith("-")), None)).parse_args(
+        given
+    )
     processes.end_with_launcher()
     try:
         if several := training.processes_of(chosen):

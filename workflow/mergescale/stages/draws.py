@@ -1,4 +1,4 @@
-"""Draws: which categories are the constituents of a merge, one draw for each count and seed.
+"""Write draws.csv: which categories' experts each merge takes, for each count and seed.
 
 A draw is a function of (count, seed, categories) and is shared by all bases, sizes and methods, as
 in the paper. Standard library only: the Snakefile draws too.
@@ -9,9 +9,26 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from mergescale.provenance.atomic import replacing
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    counts: Annotated[list[int], "numbers of experts to merge"]
+    seeds: Annotated[list[int], "seeds; each draws one set of categories per count"]
+    categories: Annotated[list[str], "the held-in categories"]
+    out: Annotated[Path, "draws.csv"]
+
+
+def run(args: Arguments) -> None:
+    """Write the draws."""
+    write_draws(args.out, args.counts, args.seeds, args.categories)
 
 
 def draw(count: int, seed: int, categories: Sequence[str]) -> tuple[str, ...]:
