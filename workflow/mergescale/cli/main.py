@@ -17,6 +17,9 @@ from mergescale.cli.discovery import commands, load_command
 from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.training import distributed as processes
 
+# What a module of a command may declare of it, in capitals.
+_PROPERTIES = ("goes_on", "ends_in_order")
+
 
 def parser(called: str | None = None) -> argparse.ArgumentParser:
     """The parser of all commands; of those that are found, only `called` has its arguments."""
@@ -43,11 +46,7 @@ def parser(called: str | None = None) -> argparse.ArgumentParser:
                 run=lambda parsed, module=module: module.run(
                     build_arguments(parsed, module.Arguments)
                 ),
-                **{
-                    key: True
-                    for key in ("goes_on", "ends_in_order")
-                    if hasattr(module, key.upper())
-                },
+                **{key: True for key in _PROPERTIES if hasattr(module, key.upper())},
             )
     return top
 

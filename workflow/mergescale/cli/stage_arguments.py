@@ -31,7 +31,7 @@ Count = NewType("Count", int)
 Positive = NewType("Positive", int)
 """A whole number from 1."""
 Category = NewType("Category", tuple)
-"""A category with its tasks, `sentiment=app_reviews,imdb`: ("sentiment", ("app_reviews", "imdb"))."""
+"""A category and its tasks: `nli=rte,cb` becomes ("nli", ("rte", "cb"))."""
 
 
 def parse_count(text: str) -> int:
@@ -129,7 +129,7 @@ def build_arguments(parsed: argparse.Namespace, arguments_type: type) -> Any:
     """The dataclass of arguments that a parsed command line stands for.
 
     Raises:
-        ValueError: a name is given twice among `name=value` pairs, or the dataclass refuses a value.
+        ValueError: a name is given twice among `name=value` pairs, or a value is refused.
     """
     hints = get_type_hints(arguments_type, include_extras=True)
     values = {}
@@ -193,9 +193,7 @@ def _options(kind: Any) -> dict[str, Any]:
 
 def _parser_of(kind: Any) -> Callable[[str], Any]:
     if kind not in _PARSERS:
-        raise TypeError(
-            f"{kind} has no form on the command line; see mergescale.cli.stage_arguments"
-        )
+        raise TypeError(f"{kind} has no form on the command line (mergescale.cli.stage_arguments)")
     return _PARSERS[kind]
 
 
