@@ -20,9 +20,12 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     ROOT / "config" / "README.md",
     ROOT / "results" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+STUDY = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+LOOK_INSIDE = (ROOT / "docs" / "look_inside.md").read_text(encoding="utf-8")
+WIDTH = 100
 RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 # Files that a page tells its reader to write.
 TO_BE_WRITTEN = {
@@ -81,7 +84,14 @@ def test_commands_of_the_library_parse(page):
     for line in commands(page.read_text(encoding="utf-8")):
         if line.startswith("mergescale "):
             words = shlex.split(line.replace("$R", "results/default").replace("$S", SIZE), True)
-            assert parser().parse_args(words[3:]).run, line
+            assert parser(words[1]).parse_args(words[1:]).run, line
+
+
+@each_page
+def test_prose_is_wrapped_at_one_width(page):
+    for line in prose(page).splitlines():
+        unbreakable = line.startswith("|") or "](" in line or " " not in line.strip()
+        assert len(line) <= WIDTH or unbreakable, line
 
 
 @each_page
@@ -94,7 +104,7 @@ def test_keys_of_the_configuration_are_there():
     table = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
     keys = {re.sub("<.*?>", "<>", key) for key in re.findall(r"^\| `([^`]+)` \|", table, re.M)}
     tops = {key.partition(".")[0] for key in keys}
-    named = re.findall(r"`([a-z_]+(?:\.[a-z_<>]+)+)`", README + prose(ROOT / "results/README.md"))
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_<>]+)+)`", README + STUDY + RESULTS)
     keys |= {key.replace(".pretrain", ".<>") for key in keys}  # a stage of training
     checked = [name for name in named if name.partition(".")[0] in tops and name.count(".")]
     checked = [name for name in checked if not name.endswith((".csv", ".json", ".parquet"))]
@@ -153,7 +163,7 @@ def test_the_table_of_files_is_that_of_the_rules(outputs):
 def test_paths_of_results_are_those_of_the_rules(outputs):
     files = {file for made in outputs.values() for file in made}
     known = files | {str(folder) for file in files for folder in Path(file).parents}
-    for page in (ROOT / "README.md", ROOT / "results" / "README.md"):
+    for page in (ROOT / "README.md", ROOT / "results" / "README.md", ROOT / "docs/look_inside.md"):
         for line in code(page):
             line = line.replace("$R", "results/default").replace("$S", SIZE)
             for path in re.findall(r"(?<![\w/.])results/default[\w/.-]*", line):
@@ -164,7 +174,7 @@ def test_paths_of_results_are_those_of_the_rules(outputs):
     "name, columns",
     [
         ("scores.csv", records.SCORES),
-        ("normalised.csv", records.NORMALISED),
+        ("normalized.csv", records.NORMALIZED),
         ("performance.csv", records.PERFORMANCE),
         ("draws.csv", records.DRAWS),
         ("timing.csv", records.TIMING),
@@ -176,16 +186,10 @@ def test_columns_are_those_of_the_tidy_files(name, columns):
 
 @pytest.mark.slow
 def test_the_lines_that_look_inside_work(smoke_study):
-    section = README.partition("## Look inside")[2].partition("\nMerged models")[0]
-    export, study, *rest = commands(section)
+    export, study, size, *lines = commands(LOOK_INSIDE.partition("Merged models are made")[0])
     assert export.startswith("export PATH=") and study.startswith("R=results/default")
     python = Path(sys.executable).parent
-    setup = [
-        f'export PATH="{python}:$PATH" HF_HUB_OFFLINE=1',
-        "R=results/smoke",
-        rest[0],
-    ]
-    lines = rest[1:]
+    setup = [f'export PATH="{python}:$PATH" HF_HUB_OFFLINE=1', "R=results/smoke", size]
     assert len(lines) > 15
     threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     for line in lines:
