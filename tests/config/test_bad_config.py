@@ -231,8 +231,8 @@ BAD = {
         ['tasks.templates.folder is "prompts"', "no such folder"],
     ),
     "unknown way of asking": (
-        "tasks: {templates: {asked: every}}",
-        ['tasks.templates.asked is "every"', "allowed: one, all"],
+        "tasks: {templates: {mode: every}}",
+        ['tasks.templates.mode is "every"', "allowed: sample, all"],
     ),
     "revision of an unknown dataset": (
         "tasks: {source: hub, revisions: {rde: 0123abc}}",

@@ -142,7 +142,7 @@ def tasks_digest(section):
 
 
 def task_arguments(wildcards):
-    """Where a dataset's rows come from, how they are asked, and how many there are."""
+    """Where a dataset's rows come from, the prompt templates, and how many there are."""
     tasks = config["tasks"]
     settings = {
         "source": tasks["source"],
@@ -157,7 +157,7 @@ def task_arguments(wildcards):
             "revision": pinned and f"{wildcards.task}={pinned}",
             "templates": templates["source"],
             "templates_folder": templates["folder"],
-            "asked": templates["asked"],
+            "template_mode": templates["mode"],
             "overlap": tasks["overlap"],
             # No expert is trained on it.
             "held_out_task": wildcards.task in study.held_out_tasks(config),

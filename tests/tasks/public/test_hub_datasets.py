@@ -70,7 +70,7 @@ def test_a_declaration_agrees_with_itself(dataset):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_dataset_loads_from_the_hub_s_columns_and_is_asked_in_all_templates(asked, name):
-    task = tasks_in(Settings(asked="all"))[name]
+    task = tasks_in(Settings(template_mode="all"))[name]
     found = {split: task.examples(split, ALL, 0) for split in SPLITS}
     dataset = NAMED[name]
     rows = {split: {e.row for e in examples} for split, examples in found.items()}

@@ -177,7 +177,7 @@ def test_the_column_headers_of_tables_are_no_near_duplicates(tmp_path):
 
 def test_all_templates_see_the_same_rows(tmp_path):
     write(tmp_path, "mrpc", **whole("mrpc"))
-    one, every = task_in(tmp_path, "mrpc"), task_in(tmp_path, "mrpc", asked="all")
+    one, every = task_in(tmp_path, "mrpc"), task_in(tmp_path, "mrpc", template_mode="all")
     single, found = one.examples("test", 7, 0), every.examples("test", 7, 0)
     assert [e.row for e in found] == [e.id for e in single for _ in range(3)]
     assert {e.id for e in found} == {f"{e.row}/{e.template}" for e in found}
@@ -186,7 +186,7 @@ def test_all_templates_see_the_same_rows(tmp_path):
     chosen = subset(found, 4)
     assert [e.row for e in chosen] == [e.id for e in subset(single, 4) for _ in range(3)]
     # Numbers count rows all along: tasks.rows, evaluation.test_rows, task.json.
-    arguments = ["task", "mrpc", "--source", "folder", "--folder", str(tmp_path), "--asked", "all"]
+    arguments = ["task", "mrpc", "--source", "folder", "--folder", str(tmp_path), "--template-mode", "all"]
     assert main([*arguments, "--rows", "9", "5", "7", "--out", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "task.json").read_text())["rows"]["test"] == 7
     assert len(read_examples(tmp_path / "out" / "test.parquet")) == 21
@@ -273,7 +273,7 @@ def test_promptsource_s_templates_see_the_hub_s_raw_columns(tmp_path, promptsour
         assert len(found) == 30 and {e.template for e in found} == {"idx", "odd only"}
         assert all(e.input == "odd" or e.input.startswith("0 sentence1 test") for e in found)
         assert task.record()["templates"]["names"] == ["idx", "odd only"]
-        every = task_in(root, "mrpc", asked="all", **settings).examples("test", ALL, 0)
+        every = task_in(root, "mrpc", template_mode="all", **settings).examples("test", ALL, 0)
         assert sum(e.template == "idx" for e in every) == 30
         assert sum(e.template == "odd only" for e in every) == 15
     assert asked[0] == (tmp_path, "glue/mrpc")

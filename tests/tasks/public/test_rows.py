@@ -34,7 +34,7 @@ NAMED = {dataset.name: dataset for dataset in DATASETS}
 @pytest.mark.parametrize("name", [name for name in NAMED if name not in ABSENT])
 def test_real_rows_load_and_are_asked_in_all_templates(name):
     dataset = NAMED[name]
-    task = tasks_in(Settings(folder=FOLDER, asked="all"))[name]
+    task = tasks_in(Settings(folder=FOLDER, template_mode="all"))[name]
     found = {split: task.examples(split, 10_000, 0) for split in SPLITS}
     rows = {split: {e.row for e in examples} for split, examples in found.items()}
     assert len(rows["test"]) >= 50 and len(rows["validation"]) >= 25

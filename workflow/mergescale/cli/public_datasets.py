@@ -36,10 +36,10 @@ def add_real_rows(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--templates-folder", type=Path, help="promptsource's templates")
     parser.add_argument(
-        "--asked",
-        default="one",
-        choices=["one", "all"],
-        help="ask each row in one template, chosen by its hash (default), or in all",
+        "--template-mode",
+        default="sample",
+        choices=["sample", "all"],
+        help="one template per row, picked by a hash of the row (default), or every template",
     )
     parser.add_argument(
         "--overlap",
@@ -57,6 +57,6 @@ def real_settings(chosen: argparse.Namespace) -> dict[str, Any]:
         "revisions": by_name(chosen.revision),
         "templates": chosen.templates,
         "templates_folder": chosen.templates_folder,
-        "asked": chosen.asked,
+        "template_mode": chosen.template_mode,
         "overlap": chosen.overlap,
     }

@@ -33,7 +33,7 @@ class Settings:
         revisions: commits of the hub that are not the declared ones, by dataset.
         templates: `plain` or `promptsource`.
         templates_folder: promptsource's templates.
-        asked: `one` template a row, or `all`.
+        template_mode: `sample` for one template per row, picked by a hash of the row, or `all`.
         overlap: `drop` or `keep` training rows that share 13 words in a row with rows of the
             other splits.
     """
@@ -42,7 +42,7 @@ class Settings:
     revisions: Mapping[str, str] = field(default_factory=dict)
     templates: str = "plain"
     templates_folder: Path | None = None
-    asked: str = "one"
+    template_mode: str = "sample"
     overlap: str = "drop"
 
 
@@ -105,7 +105,7 @@ class RealTask:
             "revision": self._commit,
             "templates": {
                 "source": settings.templates,
-                "asked": settings.asked,
+                "mode": settings.template_mode,
                 "names": [way.name for way in self.ways],
             },
             "dropped": {
@@ -131,7 +131,7 @@ class RealTask:
         for row in self._train() if split == "train" else iter(self._splits.rows[split]):
             if taken == rows:
                 break
-            examples = examples_of(row, self.ways, seed, self.settings.asked)
+            examples = examples_of(row, self.ways, seed, self.settings.template_mode)
             taken += bool(examples)
             self._unasked[split] += not examples
             found += examples

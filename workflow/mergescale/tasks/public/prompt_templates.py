@@ -15,7 +15,7 @@ from mergescale.tasks.task import Example, stable_fraction
 if TYPE_CHECKING:
     from mergescale.tasks.promptsource import PromptTemplate, Rendered
 
-ASKED = ("one", "all")
+TEMPLATE_MODES = ("sample", "all")
 TEMPLATE_SOURCES = ("plain", "promptsource")
 
 
@@ -28,14 +28,14 @@ class Way(Protocol):
         """The example `name` of a row (and its copies); None if the template cannot ask it."""
 
 
-def examples_of(row: Row, ways: Sequence[Way], seed: int, asked: str) -> list[Example]:
+def examples_of(row: Row, ways: Sequence[Way], seed: int, mode: str) -> list[Example]:
     """Ask about a row: once, in the template that `seed` and its id choose, or in all of them.
 
     A template that cannot ask about the row gives its turn to the next one. Examples in all
     templates are called `<row>/<template>`.
     """
     raw = row.raw()
-    if asked == "all":
+    if mode == "all":
         found = [way.ask(f"{row.id}/{way.name}", raw) for way in ways]
         return [example for example in found if example is not None]
     first = int(stable_fraction(f"{seed}/{row.id}/template") * len(ways))
