@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.methods.registry import all_methods, get_method
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
@@ -74,10 +74,10 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def whole(folders, tmp_path_factory):
-    """Every method's merge by `merge_models`: {method: contents}."""
+    """Every method's merge by `run_merges`: {method: contents}."""
     out = tmp_path_factory.mktemp("whole")
     experts = {name: path for name, path in folders.items() if name != "base"}
-    merge_models(folders["base"], experts, [wanted(out, name) for name in METHODS])
+    run_merges(folders["base"], experts, [wanted(out, name) for name in METHODS])
     return {name: contents(out / name) for name in METHODS}
 
 

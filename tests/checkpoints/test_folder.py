@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from mergescale.checkpoints import folder as checkpoint
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.ops.apply import apply_
@@ -68,7 +68,7 @@ def merge_into(out, base, experts, name="averaging", lam=1.0, **settings):
         parameters=method.canonical(settings),
         seed=1 if method.stochastic else None,
     )
-    return merge_models(base, experts, [merge])[0].record
+    return run_merges(base, experts, [merge])[0].record
 
 
 @pytest.mark.parametrize("method", ["averaging", "task_arithmetic", "ties", "dare_ties", "slerp"])

@@ -12,7 +12,7 @@ from mergescale.checkpoints import blocks as pieces
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.writer import CheckpointWriter
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such advice here")
 
@@ -82,16 +82,16 @@ def test_outputs_that_are_handed_over_have_the_same_bytes(folders, tmp_path, eag
     for large, where in ((1 << 60, "without"), (0, "with")):
         hand_over.LARGE = large
         merges = [wanted(tmp_path / where, name, shard_bytes=100) for name in ("ties", "emr")]
-        merge_models(folders["base"], experts, merges, threads=2)
+        run_merges(folders["base"], experts, merges, threads=2)
     for name in ("ties", "emr"):
         assert contents(tmp_path / "with" / name) == contents(tmp_path / "without" / name)
 
 
 def test_systems_without_the_advice_write_the_same(folders, tmp_path, monkeypatch, eager):  # noqa: F811
     merges = [wanted(tmp_path / name, "averaging") for name in ("with", "without")]
-    merge_models(folders["base"], of(folders, merges[0]), merges[:1])
+    run_merges(folders["base"], of(folders, merges[0]), merges[:1])
     monkeypatch.delattr(os, "posix_fadvise")
-    merge_models(folders["base"], of(folders, merges[1]), merges[1:])
+    run_merges(folders["base"], of(folders, merges[1]), merges[1:])
     assert contents(merges[0].folder) == contents(merges[1].folder)
 
 

@@ -118,9 +118,9 @@ def test_what_a_16_bit_output_loses_is_told(models, run):
     base = load_file(models / "base/model.safetensors")
     record = json.loads((models / "out/merge.json").read_text())
     same = sum(int(merged[key].eq(base[key]).sum()) for key in SHAPES)
-    assert 0.5 < record["lost_update"] <= same / ELEMENTS
-    assert f"{record['lost_update']:.1%} of the moved entries lost in bfloat16" in printed
-    assert f"{record['lost_update']:.2%}" in (models / "out/README.md").read_text()
+    assert 0.5 < record["rounded_away_fraction"] <= same / ELEMENTS
+    assert f"{record['rounded_away']:.1%} of the moved entries lost in bfloat16" in printed
+    assert f"{record['rounded_away']:.2%}" in (models / "out/README.md").read_text()
 
 
 def test_the_record_tells_inputs_by_content(models, run):
@@ -200,7 +200,7 @@ def test_masks_are_counted_among_what_is_written(models, run):
 
 
 def test_the_estimate_is_what_a_merge_moves(models, run):
-    from mergescale.merging.engine.run import merge_models
+    from mergescale.merging.engine.run import run_merges
 
     twice = {name: {"method": "emr", "lambda": lam} for name, lam in (("a", 0.5), ("b", 1))}
     twice |= {name: {"method": "slerp", "t": t} for name, t in (("c", 0.2), ("d", 0.4))}
@@ -208,7 +208,7 @@ def test_the_estimate_is_what_a_merge_moves(models, run):
         run("explain", recipe)
         wanted = read_recipe(models / "recipe.yaml")
         moved = []
-        merge_models(
+        run_merges(
             wanted.base,
             wanted.experts,
             wanted.into(models / f"out{len(list(models.iterdir()))}"),
@@ -218,7 +218,7 @@ def test_the_estimate_is_what_a_merge_moves(models, run):
 
 
 def test_what_is_there_already_is_spared(models, run):
-    from mergescale.merging.engine.run import merge_models
+    from mergescale.merging.engine.run import run_merges
 
     run("explain", {"merges": FOUR})
     wanted = read_recipe(models / "recipe.yaml")
@@ -227,7 +227,7 @@ def test_what_is_there_already_is_spared(models, run):
     def made(some):
         moved, spared, kept = [], [], models / "kept"
         bytes_of = {"progress": moved.append, "spared": spared.append}
-        merge_models(wanted.base, wanted.experts, some, kept=kept, **bytes_of)
+        run_merges(wanted.base, wanted.experts, some, kept=kept, **bytes_of)
         return sum(moved), sum(spared)
 
     whole, weights = estimate(wanted), ELEMENTS * 4 + 9 * 8

@@ -9,7 +9,7 @@ from mergescale.checkpoints.blocks import method_bytes
 from mergescale.merging.engine import batches as batching
 from mergescale.merging.engine.batches import batches
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.methods.registry import get_method
 
 EIGHT = tuple(f"expert{n}" for n in range(8))
@@ -68,7 +68,7 @@ def test_batches_change_no_bit(folders, tmp_path, monkeypatch):  # noqa: F811
 
     def made(where):
         merges = [wanted(tmp_path / where, name) for name in names]
-        merge_models(folders["base"], of(folders, merges[0]), merges)
+        run_merges(folders["base"], of(folders, merges[0]), merges)
         return [contents(each.folder) for each in merges]
 
     together = made("together")

@@ -20,9 +20,9 @@ from engine_models import (  # noqa: F401
 from safetensors import safe_open
 
 from mergescale.checkpoints import blocks as streaming_pieces
-from mergescale.checkpoints.blocks import BLOCK, element_bytes, piece_elements
+from mergescale.checkpoints.blocks import BLOCK, element_bytes, block_elements
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.ops.apply import merge as merged_in_memory
@@ -45,9 +45,9 @@ def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch,
     experts = {name: path for name, path in folders.items() if name != "base"}
     working = blocks * BLOCK * element_bytes(len(experts))
     monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
-    assert piece_elements(len(experts), threads) == blocks * BLOCK
+    assert block_elements(len(experts), threads) == blocks * BLOCK
     merges = [wanted(tmp_path, name) for name in METHODS]
-    merge_models(folders["base"], experts, merges, threads=threads)
+    run_merges(folders["base"], experts, merges, threads=threads)
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
 
@@ -55,14 +55,14 @@ def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch,
 @pytest.mark.parametrize("name", METHODS)
 def test_a_merge_alone_is_the_merge_among_others(folders, whole, tmp_path, name):
     merge = wanted(tmp_path, name)
-    merge_models(folders["base"], of(folders, merge), [merge])
+    run_merges(folders["base"], of(folders, merge), [merge])
     assert contents(merge.folder) == whole[name]
 
 
 def test_order_of_experts_and_of_merges_changes_no_bit(folders, whole, tmp_path):
     experts = {name: folders[name] for name in ("expert2", "expert0", "expert1")}
     merges = [wanted(tmp_path, name) for name in reversed(METHODS)]
-    done = merge_models(folders["base"], experts, merges, threads=2)
+    done = run_merges(folders["base"], experts, merges, threads=2)
     assert [each.folder for each in done] == [merge.folder for merge in merges]
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
@@ -77,7 +77,7 @@ def test_several_lambdas_and_subsets_come_from_one_pass(folders, tmp_path):
             product(("ties", "dare_ties"), subsets, (0.0, 0.3, 1.0))
         )
     }
-    merge_models(folders["base"], experts, list(merges.values()))
+    run_merges(folders["base"], experts, list(merges.values()))
     base = read_weights(folders["base"])
     for (name, subset, lam), merge in merges.items():
         vectors = read_task_vectors(base, {expert: folders[expert] for expert in subset})
@@ -93,7 +93,7 @@ def test_sharded_inputs_change_no_bit(folders, whole, tmp_path, threads):
         for (name, path), parts in zip(folders.items(), (3, 2, 1, 4), strict=True)
     }
     base = parted.pop("base")
-    merge_models(base, parted, [wanted(tmp_path, n) for n in METHODS], threads=threads)
+    run_merges(base, parted, [wanted(tmp_path, n) for n in METHODS], threads=threads)
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
 
@@ -105,7 +105,7 @@ def test_sharded_outputs_hold_the_same_bits(folders, whole, tmp_path, dtype):
         for kind, size in (("one", 10**9), ("many", 100))
     ]
     experts = {name: path for name, path in folders.items() if name != "base"}
-    merge_models(folders["base"], experts, merges, threads=2)
+    run_merges(folders["base"], experts, merges, threads=2)
     assert contents(tmp_path / "one" / "ties") == contents(tmp_path / "many" / "ties")
     if dtype == "float32":
         assert contents(tmp_path / "one" / "ties") == whole["ties"]
@@ -127,7 +127,7 @@ def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole
     for number in range(2):
         told = []
         merges = [wanted(tmp_path / str(number), name) for name in ("ties", "breadcrumbs")]
-        merge_models(folders["base"], experts, merges, kept=tmp_path / "kept", progress=told.append)
+        run_merges(folders["base"], experts, merges, kept=tmp_path / "kept", progress=told.append)
         read.append(sum(told))
         for merge in merges:
             assert contents(merge.folder) == whole[merge.method.name]
@@ -136,21 +136,21 @@ def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole
 
 def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
     experts = {name: path for name, path in folders.items() if name != "base"}
-    merge_models(folders["base"], experts, [wanted(tmp_path / "a", "ties")], kept=tmp_path / "k")
+    run_merges(folders["base"], experts, [wanted(tmp_path / "a", "ties")], kept=tmp_path / "k")
     for file in (tmp_path / "k").iterdir():
         file.write_text("{")
     merge = wanted(tmp_path / "b", "ties")
-    merge_models(folders["base"], experts, [merge], kept=tmp_path / "k")
+    run_merges(folders["base"], experts, [merge], kept=tmp_path / "k")
     assert contents(merge.folder) == whole["ties"]
 
 
 def test_memory_decides_the_size_of_pieces():
     each = BLOCK * element_bytes(3)
-    assert piece_elements(3, 2, 2 * each) == BLOCK
-    assert piece_elements(3, 2, 4 * each) == 2 * BLOCK
-    assert piece_elements(3, 1, 10**12) == piece_elements(3, 1) < piece_elements(2, 1)
-    assert piece_elements(1000, 1) == BLOCK
+    assert block_elements(3, 2, 2 * each) == BLOCK
+    assert block_elements(3, 2, 4 * each) == 2 * BLOCK
+    assert block_elements(3, 1, 10**12) == block_elements(3, 1) < block_elements(2, 1)
+    assert block_elements(1000, 1) == BLOCK
     with pytest.raises(
         ValueError, match=f"too few to merge 3 experts with 2 threads: {2 * each:,}"
     ):
-        piece_elements(3, 2, 2 * each - 2)
+        block_elements(3, 2, 2 * each - 2)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.cli.main import main
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.methods.registry import all_methods
 
 pytest_plugins = "merge_inputs"
@@ -47,7 +47,7 @@ def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, more, dtype):
             )
             for name, method in all_methods().items()
         ]
-        merge_models(tmp_path / "base", folders, merges, threads=2, device=device)
+        run_merges(tmp_path / "base", folders, merges, threads=2, device=device)
     for name in all_methods():
         one, other = (load_file(tmp_path / d / name / "model.safetensors") for d in ("cpu", "cuda"))
         for tensor in one:

@@ -64,9 +64,9 @@ def test_thresholds_are_those_of_a_complete_look(engine, kind):
     read = []
     found = thresholds(merges, {"expert": SHARES}, ["w"], read.append)
     for wish in SHARES:
-        assert found["expert", wish].smallest == find_cutoff({"w": values}, wish).smallest
-        count = int((values.abs() >= found["expert", wish].smallest).sum())
-        assert found["expert", wish].kept == min(count, values.count_nonzero())
+        assert found["expert", wish].threshold == find_cutoff({"w": values}, wish).threshold
+        count = int((values.abs() >= found["expert", wish].threshold).sum())
+        assert found["expert", wish].num_kept == min(count, values.count_nonzero())
     looks = sum(read) / (len(values) * 8)
     # The sample and one look; another where it misled.
     assert looks == pytest.approx(2.5 if "mis" in kind else 1.5, rel=1e-3)
@@ -81,7 +81,7 @@ def test_what_needs_no_look_takes_none(engine):
     found = thresholds(merges, {"expert": wishes}, ["w"], read.append)
     assert found == {
         ("expert", wish): (
-            Cutoff(0.0, kept=len(values)) if wish.density else Cutoff(float("inf"), kept=0)
+            Cutoff(0.0, num_kept=len(values)) if wish.density else Cutoff(float("inf"), num_kept=0)
         )
         for wish in wishes
     }
@@ -96,20 +96,20 @@ def test_only_what_a_sample_misled_is_looked_at_again(engine):
     wishes = [MagnitudeThreshold(0.05), MagnitudeThreshold(0.5)]
     found = thresholds(merges, {"expert": set(wishes)}, ["w"], read.append)
     for wish in wishes:
-        assert found["expert", wish].smallest == find_cutoff({"w": whole}, wish).smallest
-    assert found["expert", wishes[0]].smallest == 1e6
+        assert found["expert", wish].threshold == find_cutoff({"w": whole}, wish).threshold
+    assert found["expert", wishes[0]].threshold == 1e6
     assert sum(read) / (len(whole) * 8) == pytest.approx(2.5, rel=1e-3)
 
 
 def test_what_a_sample_leaves_open_is_found_by_further_looks(engine, monkeypatch):
     """Half of all lie in so many bins that a guess takes none of them; then few are counted."""
-    monkeypatch.setattr(streaming_thresholds, "MOST_BINS", 2)
+    monkeypatch.setattr(streaming_thresholds, "MAX_BINS", 2)
     merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
     wishes = [MagnitudeThreshold(density) for density in (0.1, 0.3, 0.5, 0.7, 0.9)]
     read = []
     found = thresholds(merges, {"expert": set(wishes)}, ["w"], read.append)
     for wish in wishes:
-        assert found["expert", wish].smallest == find_cutoff({"w": values}, wish).smallest
+        assert found["expert", wish].threshold == find_cutoff({"w": values}, wish).threshold
     # The sample; both levels of all, of which nothing was guessed; two bins at a time.
     assert sum(read) / (len(values) * 8) == pytest.approx(0.5 + 1 + 3, rel=1e-3)
 
@@ -146,5 +146,5 @@ def test_a_sample_that_misleads_in_two_ways_takes_one_look_more(engine):
     read = []
     found = thresholds(merges, {"expert": wishes}, ["w"], read.append)
     for wish in wishes:
-        assert found["expert", wish].smallest == find_cutoff({"w": whole}, wish).smallest
+        assert found["expert", wish].threshold == find_cutoff({"w": whole}, wish).threshold
     assert 2.4 < sum(read) / (len(whole) * 8) < 3.6

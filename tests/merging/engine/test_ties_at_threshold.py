@@ -18,7 +18,7 @@ from mergescale.merging.engine import statistics as stream_statistics
 from mergescale.merging.engine.engine import Engine
 from mergescale.merging.engine.estimate import estimate_io
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.methods.registry import get_method
@@ -119,7 +119,7 @@ def test_pieces_threads_and_loops_change_no_bit(
     monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
     monkeypatch.setattr(loading, "LEAST_BYTES", 0 if compiled else 10**12)
     merges = merges_into(tmp_path)
-    merge_models(folders["base"], experts_of(folders), merges, threads=threads)
+    run_merges(folders["base"], experts_of(folders), merges, threads=threads)
     assert_whole(merges, whole)
 
 
@@ -130,7 +130,7 @@ def test_sharded_inputs_change_no_bit(folders, whole, tmp_path):
     }
     base = parted.pop("base")
     merges = merges_into(tmp_path)
-    merge_models(base, parted, merges, threads=2)
+    run_merges(base, parted, merges, threads=2)
     assert_whole(merges, whole)
 
 
@@ -142,7 +142,7 @@ def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, 
     settings = {"density": 0.15, "outliers": 0.1, "at_threshold": "first", "trim_scope": scope}
     parameters = crumbs.canonical(settings)
     merge = Merge(tmp_path / "m", crumbs, EXPERTS, 1.0, parameters=parameters)
-    merge_models(folders["base"], experts_of(folders), [merge], threads=2)
+    run_merges(folders["base"], experts_of(folders), [merge], threads=2)
     base = read_weights(folders["base"])
     tau = crumbs.tau(read_task_vectors(base, experts_of(folders)), **parameters)
     expected = merged_in_memory(base, tau, 1.0)
@@ -151,7 +151,7 @@ def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, 
 
 def test_what_is_kept_from_before_changes_no_bit(folders, whole, tmp_path, monkeypatch):
     experts, kept = experts_of(folders), tmp_path / "kept"
-    merge_models(folders["base"], experts, merges_into(tmp_path / "a"), kept=kept)
+    run_merges(folders["base"], experts, merges_into(tmp_path / "a"), kept=kept)
     files = sorted(kept.iterdir())
     assert len(files) == len(EXPERTS) * len(POINTS)
     files[0].write_text(files[0].read_text().replace("0x", "", 1)[:-3])  # damaged
@@ -164,7 +164,7 @@ def test_what_is_kept_from_before_changes_no_bit(folders, whole, tmp_path, monke
 
     monkeypatch.setattr(stream_statistics, "thresholds", counting)
     again = merges_into(tmp_path / "b")
-    merge_models(folders["base"], experts, again, kept=kept)
+    run_merges(folders["base"], experts, again, kept=kept)
     assert_whole(again, whole)
     assert len({(expert, *wishes) for expert, wishes in computed}) == 1
 
@@ -174,7 +174,7 @@ def test_every_point_is_the_formula(tmp_path):
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, experts_of(folders))
     merges = merges_into(tmp_path)
-    merge_models(folders["base"], experts_of(folders), merges)
+    run_merges(folders["base"], experts_of(folders), merges)
     for merge in merges:
         merged = read_weights(merge.folder)
         for name, tau in oracle("ties", vectors, **merge.parameters).items():
@@ -189,12 +189,12 @@ def test_nothing_is_chosen_among_zeros(tmp_path):
     for at_threshold in ("all", "first"):
         told = []
         merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
-        (done,) = merge_models(folders["base"], experts_of(folders), [merge], progress=told.append)
+        (done,) = run_merges(folders["base"], experts_of(folders), [merge], progress=told.append)
         read[at_threshold], records[at_threshold] = sum(told), done.record
     assert contents(tmp_path / "all") == contents(tmp_path / "first")
     assert read["all"] == read["first"]
-    assert records["all"]["share_from"] == records["first"]["share_from"]
-    for share in records["all"]["share_from"]["smallest kept"].values():
+    assert records["all"]["kept_fraction"] == records["first"]["kept_fraction"]
+    for share in records["all"]["kept_fraction"]["smallest kept"].values():
         assert 0.07 < share < 0.1  # zeros are no part of it
 
 
@@ -204,11 +204,11 @@ def test_the_record_tells_what_was_really_kept(folders, tmp_path):
     elements = sum(w.numel() for w in vectors["expert0"].values())
     for at_threshold in ("all", "first"):
         merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
-        (done,) = merge_models(folders["base"], experts_of(folders), [merge])
+        (done,) = run_merges(folders["base"], experts_of(folders), [merge])
         for expert, vector in vectors.items():
             kept = TIES.tau({"a": vector}, density=0.2, at_threshold=at_threshold)
             number = sum(int(tensor.count_nonzero()) for tensor in kept.values())
-            assert done.record["share_from"]["smallest kept"][expert] == number / elements
+            assert done.record["kept_fraction"]["smallest kept"][expert] == number / elements
             assert (number == kept_number(elements, 0.2, "up")) == (at_threshold == "first")
 
 
@@ -251,7 +251,7 @@ def test_the_further_look_is_expected_and_at_most_one(folders, tmp_path, monkeyp
         ]
     assert works[0].looked * 1.5 == works[1].looked
     told, spared = [], []
-    merge_models(
+    run_merges(
         folders["base"],
         experts_of(folders),
         [ties(tmp_path / "m", density=0.2)],
@@ -277,7 +277,7 @@ def test_an_expert_of_its_own(tmp_path):
             parameters=TIES.canonical({"density": 0.3, "at_threshold": shared}),
             own=own,
         )
-        merge_models(folders["base"], experts_of(folders), [merge])
+        run_merges(folders["base"], experts_of(folders), [merge])
         expected = oracle("ties", vectors, own=own, density=0.3, at_threshold=shared)
         merged = load_file(merge.folder / "model.safetensors")
         for name, tau in expected.items():
@@ -301,7 +301,7 @@ def test_a_recipe_says_it_once_for_all_or_for_one_expert(tmp_path, capsys):
     record = json.loads((tmp_path / "out/merge.json").read_text())
     assert record["recipe"]["parameters"]["at_threshold"] == "first"
     assert record["recipe"]["experts"]["expert1"]["at_threshold"] == "all"
-    shares = record["share_from"]["smallest kept"]
+    shares = record["kept_fraction"]["smallest kept"]
     elements = sum(int(np.prod(shape)) for shape in SMALL.values())
     assert shares["expert0"] == kept_number(elements, 0.2, "up") / elements < shares["expert1"]
     capsys.readouterr()

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import merge_record, read_task_vectors
 from mergescale.merging.methods.registry import get_method
 
@@ -53,7 +53,7 @@ def test_rescalers_are_those_of_the_formula_in_memory_and_from_folders(tmp_path,
         Merge(tmp_path / f"out{lam}", EMR, tuple(folders), lam, weights=weights or {})
         for lam in (1.0, 0.3)
     ]
-    for done in merge_models(tmp_path / "base", folders, merges, threads=2):
+    for done in run_merges(tmp_path / "base", folders, merges, threads=2):
         assert done.record["rescalers"] == in_memory
 
 
@@ -64,7 +64,7 @@ def test_mask_and_rescaler_give_a_vector_the_expert_s_norm(tmp_path):
     for name, delta in random_task_vectors(6, 3, "normal").items():
         folders[name] = write_model(tmp_path / name, {n: base[n] + delta[n] for n in base})
     out = Merge(tmp_path / "out", EMR, tuple(folders), 1.0)
-    (done,) = merge_models(tmp_path / "base", folders, [out])
+    (done,) = run_merges(tmp_path / "base", folders, [out])
     merged, masks = read_weights(out.folder), load_file(out.folder / "masks.safetensors")
     for expert, vector in read_task_vectors(base, folders).items():
         rescaler = done.record["rescalers"][expert]

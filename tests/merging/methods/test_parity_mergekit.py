@@ -22,7 +22,7 @@ import yaml
 from merging_oracle import random_model, write_model
 from safetensors.torch import load_file, save_file
 
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.ops.mask import keep_mask
 from mergescale.merging.recipes.recipe import read_recipe
 
@@ -178,7 +178,7 @@ def run_ours(config, out):
     out.mkdir(parents=True)
     (out / "mergekit.yaml").write_text(yaml.safe_dump(config))
     recipe = read_recipe(out / "mergekit.yaml")
-    merge_models(recipe.base, recipe.experts, recipe.into(out / "made"))
+    run_merges(recipe.base, recipe.experts, recipe.into(out / "made"))
     return load_file(out / "made" / "model.safetensors")
 
 

@@ -10,9 +10,9 @@ from engine_models import METHODS, contents, folders, of, wanted  # noqa: F401
 
 from mergescale.merging.engine import run as merge_folders
 from mergescale.merging.engine.engine import Engine, check_tau
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.ops import mask as random_mask
-from mergescale.merging.ops.cast import written
+from mergescale.merging.ops.cast import cast_output
 from mergescale.merging.ops.elect import MEAN, SUM, Election, elected, materialize, materialize_all
 from mergescale.merging.ops.kernels import loading
 from mergescale.merging.ops.kernels.deltas import from_bfloat16, from_float32
@@ -164,8 +164,8 @@ def test_random_numbers(monkeypatch, seed, start, stop):
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
 def test_what_is_written(random, dtype, lam):
     tau, base = (numbers(random).clamp(-100, 100) for _ in range(2))
-    expected = written(tau, lam, base, dtype)
-    made = written(tau, lam, base, dtype, compiled=True)
+    expected = cast_output(tau, lam, base, dtype)
+    made = cast_output(tau, lam, base, dtype, compiled=True)
     assert bytes(made[0]) == bytes(expected[0]) and made[1:] == expected[1:]
     if dtype == "bfloat16" and lam:
         assert 0 < made[2] < made[1] < SIZE
@@ -177,7 +177,7 @@ def test_what_is_not_finite_is_not_written(dtype, compiled):
     tau, base = torch.zeros(SIZE), torch.ones(SIZE)
     for bad in (*NOT_FINITE, 3.4e38):  # the last one, rounded to 16 bits, is infinite
         tau[SIZE - 1] = bad
-        values, _, _ = written(tau, 1.0, base, dtype, compiled)
+        values, _, _ = cast_output(tau, 1.0, base, dtype, compiled)
         assert (values is None) == (dtype != "float32" or bad != 3.4e38)
 
 
@@ -245,9 +245,11 @@ def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
             for name in METHODS
             for dtype in dtypes
         ]
-        done = merge_models(folders["base"], experts, merges, threads=2)
+        done = run_merges(folders["base"], experts, merges, threads=2)
         records = [{**each.record, "created": None, "plan": None} for each in done]
         made[least] = [contents(merge.folder) for merge in merges], records
     assert by_loops == [True, False]
     assert made[0][0] == made[10**12][0]
-    assert [r["lost_update"] for r in made[0][1]] == [r["lost_update"] for r in made[10**12][1]]
+    assert [r["rounded_away_fraction"] for r in made[0][1]] == [
+        r["rounded_away_fraction"] for r in made[10**12][1]
+    ]

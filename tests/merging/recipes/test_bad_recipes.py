@@ -303,9 +303,9 @@ def test_memory_that_is_too_little_or_unreadable(refused, more, said):
 def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeypatch):
     from mergescale.merging.engine import memory
 
-    assert memory.most_threads(500_000_000, 2, 4) == 4
-    assert 1 < memory.most_threads(500_000_000, 8, 256) < 64
-    assert memory.most_threads(1, 2, 4) == 1
+    assert memory.max_threads(500_000_000, 2, 4) == 4
+    assert 1 < memory.max_threads(500_000_000, 8, 256) < 64
+    assert memory.max_threads(1, 2, 4) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(256), raising=False)
     accepted(TIES)  # with one thread, for the bytes
     merge = ["merge", str(models / "recipe.yaml"), str(models / "many")]

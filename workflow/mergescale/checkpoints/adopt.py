@@ -18,7 +18,7 @@ _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat
 _PIECE = 16 << 20  # bytes in memory at once
 
 
-def tensors_of(folder: Path) -> dict[str, TensorInfo]:
+def list_tensors(folder: Path) -> dict[str, TensorInfo]:
     """The tensors of a folder's safetensors files by name, in the order of the files.
 
     Raises:
@@ -33,7 +33,7 @@ def tensors_of(folder: Path) -> dict[str, TensorInfo]:
     return found
 
 
-def fitting_parameters(folder: Path) -> int | None:
+def count_if_compatible(folder: Path) -> int | None:
     """How many parameters the weights have, if they are those of the architecture; else None.
 
     They fit if names and shapes are the architecture's and all are of one floating-point type.
@@ -45,7 +45,7 @@ def fitting_parameters(folder: Path) -> int | None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    stored = tensors_of(folder)
+    stored = list_tensors(folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         with torch.device("meta"):
@@ -63,23 +63,23 @@ def fitting_parameters(folder: Path) -> int | None:
     return sum(once.values()) if fit else None
 
 
-def place(folder: Path, out: Path, *, link: bool) -> None:
+def adopt_weights(folder: Path, out: Path, *, link: bool) -> None:
     """Put the weights of `folder` into `out`, with configuration and tokenizer, the weights last.
 
     Args:
         link: whether the weights may stay the same file on disk, since nobody writes into it.
     """
     out.mkdir(parents=True, exist_ok=True)
-    files, tensors = weight_files(folder), tensors_of(folder)
+    files, tensors = weight_files(folder), list_tensors(folder)
     copy_companions(folder, out, _DTYPES[next(iter(tensors.values())).dtype])
     with replacing(out / WEIGHTS) as temporary:
         if len(files) > 1:
             _join(files, tensors, temporary)
-        elif not (link and _linked(files[0], temporary)):
+        elif not (link and _try_hardlink(files[0], temporary)):
             shutil.copyfile(files[0], temporary)
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _try_hardlink(source: Path, target: Path) -> bool:
     try:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without links

@@ -46,7 +46,7 @@ def temporary_bytes(experts: int) -> int:
     return 4 * (experts + 5)
 
 
-def piece_elements(
+def block_elements(
     experts: int, threads: int, memory: int | None = None, device: str = "cpu"
 ) -> int:
     """Elements of a piece such that all threads together stay within `memory` bytes.
@@ -78,7 +78,7 @@ def pieces(
             yield Block(name, start, min(start + step, length))
 
 
-def in_order(
+def map_in_order(
     work: Callable[[Block], Result], todo: Iterable[Block], threads: int
 ) -> Iterator[tuple[Block, Result]]:
     """Each piece with the result of `work` on it, in the order of `todo`.

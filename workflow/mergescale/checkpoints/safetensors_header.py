@@ -22,8 +22,8 @@ ITEM_BYTES = {
 }  # fmt: skip
 # What engines merge; all else is copied from the base.
 FLOATING = ("F64", "F32", "F16", "BF16")
-MOST_HEADER_BYTES = 100_000_000  # the limit of the reference implementation
-MOST_DIMENSIONS = 64  # as in torch; also keeps the product of a hostile shape small
+MAX_HEADER_BYTES = 100_000_000  # the limit of the reference implementation
+MAX_DIMENSIONS = 64  # as in torch; also keeps the product of a hostile shape small
 _ALIGNMENT = 8
 
 
@@ -67,7 +67,7 @@ def read_header(file: Path) -> list[TensorInfo]:
             if len(first) < 8:
                 raise ValueError(f"{file} has {size} bytes: that is no safetensors file")
             (length,) = struct.unpack("<Q", first)
-            if length > MOST_HEADER_BYTES or 8 + length > size:
+            if length > MAX_HEADER_BYTES or 8 + length > size:
                 raise ValueError(
                     f"{file} is no safetensors file, or a truncated one: its header should have "
                     f"{length} bytes, the file has {size}"
@@ -134,7 +134,7 @@ def _stored(file: Path, name: str, entry: object, data: int) -> TensorInfo:
             f"{file}: tensor {_short(name)} has dtype {_short(dtype)}, known are "
             f"{', '.join(ITEM_BYTES)}"
         )
-    if not _naturals(shape) or len(shape) > MOST_DIMENSIONS:
+    if not _naturals(shape) or len(shape) > MAX_DIMENSIONS:
         raise corrupt(f"has shape {_short(shape)}")
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise corrupt(f"has data_offsets {_short(offsets)}")

@@ -127,7 +127,7 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 def _merge(chosen: argparse.Namespace) -> None:
     from mergescale.merging.engine.estimate import estimate
     from mergescale.merging.engine.memory import parse_bytes
-    from mergescale.merging.engine.run import merge_models
+    from mergescale.merging.engine.run import run_merges
     from mergescale.merging.recipes.recipe import read_recipe
     from mergescale.progress import ByteProgress
 
@@ -137,7 +137,7 @@ def _merge(chosen: argparse.Namespace) -> None:
     timing.started()
     merges = recipe.into(chosen.out)
     with ByteProgress(estimate(recipe).moved, "merge") as progress:
-        done = merge_models(
+        done = run_merges(
             recipe.base,
             recipe.experts,
             merges,
@@ -162,7 +162,7 @@ def _table(merges: Sequence[Merge], done: Sequence[Done]) -> list[str]:
 
     rows = [("folder", "method", "lambda", "dtype", "size", "")]
     for merge, each in zip(merges, done, strict=True):
-        lost, dtype = each.record["lost_update"], each.record["dtype"]
+        lost, dtype = each.record["rounded_away_fraction"], each.record["dtype"]
         notes = [f"{lost:.1%} of the moved entries lost in {dtype}"] if lost else []
         notes += ["was there already"] if each.found else []
         size = sum(file.stat().st_size for file in each.folder.glob("*.safetensors"))

@@ -48,7 +48,7 @@ class DeltaBlock:
 
     def of_experts(self, name: str) -> Sequence[float]:
         """The thresholds that `prepare` asked for under this name."""
-        return [limit.smallest for limit in self.thresholds[name]]
+        return [cutoff.threshold for cutoff in self.thresholds[name]]
 
     def until(self, name: str) -> Sequence[int | None]:
         """From which index on entries that equal these thresholds are not among the largest.
@@ -56,7 +56,9 @@ class DeltaBlock:
         None: they all are, as with any threshold that does not ask for the first ones.
         """
         size = len(self.base)
-        return [limit.until(self.tensor, self.start, size) for limit in self.thresholds[name]]
+        return [
+            cutoff.tie_end_in(self.tensor, self.start, size) for cutoff in self.thresholds[name]
+        ]
 
     def of_tensor(self, name: str) -> Tensor:
         """The sum over this tensor that `prepare` asked for under this name; float64."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mergescale.checkpoints.adopt import fitting_parameters, place
+from mergescale.checkpoints.adopt import adopt_weights, count_if_compatible
 from mergescale.checkpoints.hub_download import RECORD
 from mergescale.models.loading import (
     initialise,
@@ -90,7 +90,7 @@ def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
     if fetched:
         hub = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
         record["hub"] = {key: hub[key] for key in ("repo", "commit")}
-    parameters = fitting_parameters(checkpoint)
+    parameters = count_if_compatible(checkpoint)
     if parameters is None:
         model, tokenizer = load(checkpoint)
         save(out, model, tokenizer)
@@ -98,7 +98,7 @@ def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
     else:
         if not (checkpoint / "tokenizer.json").is_file():
             tokenizer.save_pretrained(out)
-        place(checkpoint, out, link=fetched)
+        adopt_weights(checkpoint, out, link=fetched)
     _write_record(out, record, parameters, loss=None)
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import merge_models
+from mergescale.merging.engine.run import run_merges
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
 from mergescale.merging.recipe import weights_digest
@@ -43,7 +43,7 @@ def make_merged_model(
         parameters=method.canonical(recorded["parameters"]),
         seed=recorded.get("seed"),
     )
-    merge_models(base, experts, [merge], threads=threads)
+    run_merges(base, experts, [merge], threads=threads)
 
 
 def _recipe(scores: Path) -> dict:

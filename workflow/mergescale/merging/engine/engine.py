@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.background_writeback import handing_over
-from mergescale.checkpoints.blocks import Block, in_order, piece_elements, pieces
+from mergescale.checkpoints.blocks import Block, map_in_order, block_elements, pieces
 from mergescale.checkpoints.reader import CheckpointReader, check_alike
 from mergescale.checkpoints.writer import CheckpointWriter
 from mergescale.merging.chunk import DeltaBlock
@@ -21,7 +21,7 @@ from mergescale.merging.engine.delta_reader import DeltaReader
 from mergescale.merging.engine.journal import Journal, Tally
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.statistics import MergeStatistics, find
-from mergescale.merging.ops.cast import as_bytes, written
+from mergescale.merging.ops.cast import as_bytes, cast_output
 from mergescale.merging.ops.elect import Election, materialize, materialize_all
 from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
@@ -55,7 +55,7 @@ class Engine:
             check_alike(expert, base)
         self.threads, self.device = threads, device
         self.compiled = compiled and device == "cpu"
-        self.elements = piece_elements(len(experts), threads, memory, device)
+        self.elements = block_elements(len(experts), threads, memory, device)
         self.reader = DeltaReader(base, self.experts, self.elements, device, self.compiled)
 
     def statistics(
@@ -107,7 +107,7 @@ class Engine:
 
         with journal.marking(outputs), handing_over(outputs, journal.sync) as written_to:
             for done, (piece, counted) in enumerate(
-                in_order(work, todo[journal.done :], self.threads), journal.done + 1
+                map_in_order(work, todo[journal.done :], self.threads), journal.done + 1
             ):
                 tally.add(counted)
                 progress(self._bytes(piece, outputs))
@@ -161,7 +161,7 @@ class Engine:
         """One output's values of a piece, and its masks, from what its method made."""
         tau, masks = made if isinstance(made, tuple) else (made, {})
         check_tau(merge.method.name, tau, base)
-        values, moving, lost = written(tau, merge.lam, base, merge.dtype, self.compiled)
+        values, moving, lost = cast_output(tau, merge.lam, base, merge.dtype, self.compiled)
         if values is None:
             wider = "" if merge.dtype == "float32" else "; write it in float32"
             raise ValueError(

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from mergescale.checkpoints.blocks import element_bytes, piece_elements
+from mergescale.checkpoints.blocks import element_bytes, block_elements
 from mergescale.checkpoints.layout import FORMAT_NAMES
 from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.safetensors_header import ITEM_BYTES
 from mergescale.cores import usable_cores
-from mergescale.merging.engine.memory import format_bytes, most_threads, working_memory
+from mergescale.merging.engine.memory import format_bytes, max_threads, working_memory
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.thresholds import most_looks
+from mergescale.merging.engine.thresholds import max_passes
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.recipes.recipe import RecipeFile
 from mergescale.merging.statistics import FIRST, MagnitudeThreshold
@@ -91,7 +91,7 @@ def estimate_io(
         for group in [every] if scope == "model" else [[name] for name in every]:
             # Whether all hold the same tensors is looked at later.
             once = sum(s.tensors[t].bytes for s in sources for t in group if t in s.tensors)
-            looked += round(once * most_looks([base.tensors[t].elements for t in group], most))
+            looked += round(once * max_passes([base.tensors[t].elements for t in group], most))
         firsts = [e for e, wishes in of.items() if any(w.at_threshold == FIRST for w in wishes)]
         if firsts:  # one more look, at most
             looked += floating + sum(_floating(experts[expert]) for expert in firsts)
@@ -134,9 +134,9 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
                 lines.append(f"  {expert}: weight {weight:g}")
     if threads is None:
         cores = usable_cores()
-        threads = most_threads(memory_limit, len(recipe.experts), cores)
+        threads = max_threads(memory_limit, len(recipe.experts), cores)
     memory = working_memory(memory_limit, len(recipe.experts), threads)
-    elements = piece_elements(len(recipe.experts), threads, memory)
+    elements = block_elements(len(recipe.experts), threads, memory)
     materialize = threads * elements * element_bytes(len(recipe.experts))
     lines += [
         f"inputs: {format_bytes(work.inputs)}; read in all passes: {format_bytes(work.read)} "

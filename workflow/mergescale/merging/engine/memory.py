@@ -9,13 +9,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from mergescale.checkpoints.blocks import piece_elements
-from mergescale.merging.ops.quantile import MOST_BINS
+from mergescale.checkpoints.blocks import block_elements
+from mergescale.merging.ops.quantile import MAX_BINS
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # Each thread's histograms of one expert, both levels.
-_HISTOGRAM_BYTES = (1 << 15) * 8 + MOST_BINS * (1 << 16) * 8
+_HISTOGRAM_BYTES = (1 << 15) * 8 + MAX_BINS * (1 << 16) * 8
 _HEADROOM = 48_000_000  # allocator, python objects, writing
 _KEPT_FREE = 32_000_000  # bytes of freed memory that each thread may keep
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
@@ -76,11 +76,11 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
 
 
-def most_threads(limit: int, experts: int, cores: int) -> int:
+def max_threads(limit: int, experts: int, cores: int) -> int:
     """As many threads as there are cores, or fewer where memory is too little for so many."""
     for threads in range(cores, 1, -1):
         try:
-            piece_elements(experts, threads, working_memory(limit, experts, threads))
+            block_elements(experts, threads, working_memory(limit, experts, threads))
             return threads
         except ValueError:
             continue

@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mergescale.checkpoints.blocks import BLOCK, Block, in_order, pieces
+from mergescale.checkpoints.blocks import BLOCK, Block, map_in_order, pieces
 from mergescale.merging.ops.quantile import CoarseHistogram, FineHistogram
 
 if TYPE_CHECKING:
     from mergescale.merging.engine.engine import Engine
 
 SAMPLED = 16  # a block of so many is in the sample
-LEAST_SAMPLE = 32  # blocks: fewer are no sample
+MIN_SAMPLE_BLOCKS = 32  # blocks: fewer are no sample
 
 
 def sample_of(lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -32,7 +32,7 @@ def sample_of(lengths: Sequence[int]) -> list[tuple[int, int]]:
             if 0 <= number < blocks:
                 chosen.append((which, number * BLOCK))
         before += blocks
-    return chosen if len(chosen) >= LEAST_SAMPLE else []
+    return chosen if len(chosen) >= MIN_SAMPLE_BLOCKS else []
 
 
 def sampled_share(lengths: Sequence[int]) -> float:
@@ -62,13 +62,13 @@ class HistogramPass:
             for which, start in sample_of(self.lengths)
         ]
 
-    def at_sample(self, experts: Sequence[int]) -> dict[int, CoarseHistogram]:
+    def scan_sample(self, experts: Sequence[int]) -> dict[int, CoarseHistogram]:
         """{number of an expert: its histogram in the sample}."""
         loops = self.engine.compiled
         found = self._at(self.sample, {n: lambda: [CoarseHistogram(loops)] for n in experts})
         return {n: upper for n, (upper,) in found.items()}
 
-    def at_all(
+    def scan(
         self, bins: Mapping[int, set[int]], whole: Collection[int]
     ) -> tuple[dict[int, FineHistogram], dict[int, CoarseHistogram]]:
         """{number of an expert: its histogram in these bins}; in all bins, of those in `whole`."""
@@ -103,7 +103,7 @@ class HistogramPass:
                 for histogram in own.counts[number]:
                     histogram.add(values)
 
-        for piece, _ in in_order(work, todo, self.engine.threads):
+        for piece, _ in map_in_order(work, todo, self.engine.threads):
             self.progress(self.engine.bytes_of(piece, makers))
         total, *others = every
         for counts in others:

@@ -75,7 +75,7 @@ def build_record(
             },
         },
         "dtype": merge.dtype,
-        "lost_update": tally.lost[number] / moving if moving else 0.0,
+        "rounded_away_fraction": tally.lost[number] / moving if moving else 0.0,
         **_shares(merge, engine, found),
         **_told(merge, found),
     }
@@ -87,7 +87,7 @@ def _shares(merge: Merge, engine: Engine, found: MergeStatistics) -> dict[str, A
         name: {expert: count / engine.base.elements for expert, count in of.items()}
         for name, of in found.kept_by(merge).items()
     }
-    return {"share_from": shares} if shares else {}
+    return {"kept_fraction": shares} if shares else {}
 
 
 def _told(merge: Merge, found: MergeStatistics) -> dict[str, Any]:

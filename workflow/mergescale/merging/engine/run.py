@@ -19,7 +19,7 @@ from mergescale.merging.engine.estimate import estimate_io
 from mergescale.merging.engine.journal import Journal
 from mergescale.merging.engine.memory import (
     keep_freed_memory,
-    most_threads,
+    max_threads,
     working_memory,
 )
 from mergescale.merging.engine.merge_spec import Merge
@@ -37,7 +37,7 @@ class Done:
     found: bool
 
 
-def merge_models(
+def run_merges(
     base: str | Path,
     experts: Mapping[str, str | Path],
     merges: Sequence[Merge],
@@ -88,7 +88,7 @@ def merge_models(
             load()  # before memory is looked at, of which it takes some
         if threads is None:
             cores = usable_cores()
-            threads = most_threads(memory_limit, len(sources), cores) if memory_limit else cores
+            threads = max_threads(memory_limit, len(sources), cores) if memory_limit else cores
         memory = (
             None if memory_limit is None else working_memory(memory_limit, len(sources), threads)
         )
@@ -198,7 +198,7 @@ def _finished(merge: Merge, engine: Engine) -> Done | None:
         return None
     try:
         record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))
-        whole = _output(merge, engine).finished and "lost_update" in record
+        whole = _output(merge, engine).finished and "rounded_away_fraction" in record
         if whole and record["plan"] == plan_digest(plan(merge, engine)):
             return Done(folder, record, found=True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

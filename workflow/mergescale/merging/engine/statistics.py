@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mergescale.checkpoints.blocks import BLOCK, Block, in_order, pieces
+from mergescale.checkpoints.blocks import BLOCK, Block, map_in_order, pieces
 from mergescale.merging.engine.threshold_cache import keep, read_kept
 from mergescale.merging.engine.thresholds import thresholds
 from mergescale.merging.in_memory import blocks
@@ -53,7 +53,7 @@ class MergeStatistics:
             for name, wish in wishes.items():
                 if isinstance(wish, MagnitudeThreshold):
                     limits = self.thresholds[expert, wish].values()
-                    every.setdefault(name, {})[expert] = sum(limit.kept for limit in limits)
+                    every.setdefault(name, {})[expert] = sum(limit.num_kept for limit in limits)
         return every
 
     def sums_in(self, merge: Merge, tensor: str) -> dict[str, Tensor]:
@@ -113,7 +113,7 @@ def _sums(
 
     totals: dict[str, Tensor] = {}
     todo = pieces(engine.base, engine.elements, tensors)
-    for piece, parts in in_order(work, todo, engine.threads):
+    for piece, parts in map_in_order(work, todo, engine.threads):
         for part in parts:
             totals[piece.tensor] = totals[piece.tensor] + part if piece.tensor in totals else part
         progress(engine.bytes_of(piece, numbers))

@@ -47,7 +47,7 @@ def keep(
         kept.mkdir(parents=True, exist_ok=True)
         file = _file(kept, base, expert, wish)
         partial = file.with_suffix(f".{os.getpid()}.partial")
-        told = {name: (of.smallest.hex(), of.end, of.kept) for name, of in limits.items()}
+        told = {name: (of.threshold.hex(), of.tie_end, of.num_kept) for name, of in limits.items()}
         partial.write_text(json.dumps(told))
         os.replace(partial, file)
     except OSError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mergescale.merging.engine.passes import HistogramPass, sampled_share
 from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
-from mergescale.merging.ops.quantile import MOST_BINS, CoarseHistogram, FineHistogram, RankPosition
+from mergescale.merging.ops.quantile import MAX_BINS, CoarseHistogram, FineHistogram, RankPosition
 from mergescale.merging.ops.trim import Cutoff, certain, kept_count
 from mergescale.merging.statistics import FIRST, MagnitudeThreshold
 
@@ -60,16 +60,16 @@ def thresholds(
             end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
             limits[expert, wish] = found[n, rank].limit(rank, end)
         else:
-            limits[expert, wish] = Cutoff(known[n, rank], kept=rank)
+            limits[expert, wish] = Cutoff(known[n, rank], num_kept=rank)
     return limits
 
 
-def most_looks(lengths: Sequence[int], wanted: int) -> float:
+def max_passes(lengths: Sequence[int], wanted: int) -> float:
     """How often `thresholds` reads tensors of these lengths, unless a sample misleads much.
 
     wanted: of how many thresholds of an expert. Without the look for the first of those that tie.
     """
-    return 1 + -(-wanted // MOST_BINS) + sampled_share(lengths)
+    return 1 + -(-wanted // MAX_BINS) + sampled_share(lengths)
 
 
 def _places(
@@ -88,12 +88,12 @@ def _places(
         unsure = set()
         for n, own in ranks.items():
             if n in uppers:
-                bins[n] = set(islice({uppers[n].find(rank): None for rank in own}, MOST_BINS))
+                bins[n] = set(islice({uppers[n].find(rank): None for rank in own}, MAX_BINS))
             else:
                 bins[n], complete = guesses[n].bins_of(own)
                 if not first or not complete:
                     unsure.add(n)  # this look counts all its bins too, for one that is certain
-        counted, more = look.at_all(bins, unsure)
+        counted, more = look.scan(bins, unsure)
         for n, rank in missing:
             place = counted[n].place(rank)
             if place:
@@ -119,12 +119,12 @@ class _Guess:
     share: float = 0.0
 
     def bins_of(self, ranks: Sequence[int]) -> tuple[set[int], bool]:
-        """Bins in which entries of these ranks may lie, at most `MOST_BINS`; whether for all."""
+        """Bins in which entries of these ranks may lie, at most `MAX_BINS`; whether for all."""
         found: set[int] = set()
         complete = self.upper is not None
         for rank in ranks if self.upper else ():
             bins = found | set(self.upper.near(max(1, round(rank * self.share))))
-            if len(bins) <= MOST_BINS:
+            if len(bins) <= MAX_BINS:
                 found = bins
             else:
                 complete = False
@@ -142,4 +142,4 @@ def _guesses(look: HistogramPass, experts: Sequence[int]) -> dict[int, _Guess]:
     if not experts or not look.sample:
         return {n: _Guess() for n in experts}
     share = sampled_share(look.lengths)
-    return {n: _Guess(upper, share) for n, upper in look.at_sample(experts).items()}
+    return {n: _Guess(upper, share) for n, upper in look.scan_sample(experts).items()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergescale.checkpoints.blocks import Block, in_order, pieces
+from mergescale.checkpoints.blocks import Block, map_in_order, pieces
 from mergescale.merging.ops.quantile import count_equal, first_beyond
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def locate_tie_cutoff(
         }
 
     todo = pieces(engine.base, engine.elements, sorted(names))
-    with closing(in_order(work, todo, engine.threads)) as looked:
+    with closing(map_in_order(work, todo, engine.threads)) as looked:
         for piece, (experts, counts) in looked:
             progress(engine.bytes_of(piece, experts))
             for key, room in list(left.items()):
@@ -69,6 +69,6 @@ def locate_tie_cutoff(
     ends = {}
     # By the engine's threads again: their memory is what a limit counts.
     again = dict.fromkeys(piece for piece, _ in found.values())
-    for _, here in in_order(place, again, engine.threads):
+    for _, here in map_in_order(place, again, engine.threads):
         ends |= here
     return ends

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def written(
+def cast_output(
     tau: Tensor, lam: float, base: Tensor, dtype: str, compiled: bool = False
 ) -> tuple[memoryview | None, int, int]:
     """The bytes of a piece, how many entries of lambda * tau are not 0, and how many were lost.
@@ -26,7 +26,7 @@ def written(
     values = merged.to(getattr(torch, dtype))
     if not all(bound.isfinite() for bound in values.aminmax()):
         return None, 0, 0
-    counts = (0, 0) if dtype == "float32" else lost_update(update, values, base)
+    counts = (0, 0) if dtype == "float32" else rounded_away(update, values, base)
     return as_bytes(values), *counts
 
 
@@ -47,7 +47,7 @@ def _by_a_loop(
     return None if overflows else memoryview(values.view(np.uint8)), moving, lost
 
 
-def lost_update(update: Tensor, written: Tensor, base: Tensor) -> tuple[int, int]:
+def rounded_away(update: Tensor, written: Tensor, base: Tensor) -> tuple[int, int]:
     """How many entries of lambda * tau are not 0, and how many of those the output's dtype lost.
 
     Counted by numpy, whose comparisons and counts are several times faster than torch's.

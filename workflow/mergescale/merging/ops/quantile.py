@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mergescale.merging.statistics import MagnitudeThreshold
 
 _LOW_BITS = 16
-MOST_BINS = 6  # that are counted at once for an expert; each takes 512 kB in every thread
+MAX_BINS = 6  # that are counted at once for an expert; each takes 512 kB in every thread
 _LOW_BINS = 1 << _LOW_BITS
 _HIGH_BINS = 1 << (31 - _LOW_BITS)
 

@@ -13,23 +13,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cutoff:
-    """Where the largest entries of a task vector end.
+    """Which entries of a task vector are its largest ones.
 
-    smallest: the smallest magnitude among them. end: the place (tensor, flat index) from which on
-    entries of just this magnitude are none of them, in order of the tensors' names; None where all
-    are. kept: how many there are, zeros not counted unless all entries were wanted anyway; None
-    where nobody has counted.
+    Attributes:
+        threshold: The smallest magnitude among the largest entries.
+        tie_end: (tensor, flat index) from which on entries that tie with the threshold are not
+            kept, in order of the tensors' names; None where all ties are kept.
+        num_kept: How many entries are kept, without zeros unless all entries are; None where
+            nobody has counted.
     """
 
-    smallest: float
-    end: tuple[str, int] | None = None
-    kept: int | None = None
+    threshold: float
+    tie_end: tuple[str, int] | None = None
+    num_kept: int | None = None
 
-    def until(self, tensor: str, start: int, size: int) -> int | None:
-        """`trim`'s `until` for the `size` elements of a tensor from `start` on."""
-        if self.end is None or tensor < self.end[0]:
+    def tie_end_in(self, tensor: str, start: int, size: int) -> int | None:
+        """`trim`'s `tie_end` for the `size` elements of a tensor from `start` on."""
+        if self.tie_end is None or tensor < self.tie_end[0]:
             return None
-        return min(max(self.end[1] - start, 0), size) if tensor == self.end[0] else 0
+        last, index = self.tie_end
+        return min(max(index - start, 0), size) if tensor == last else 0
 
 
 def kept_count(elements: int, density: float, rounding: str = "up") -> int:
@@ -55,10 +58,10 @@ def certain(elements: int, keep: int) -> float | None:
     return float("inf") if keep == 0 else None
 
 
-def trim(delta: Tensor, threshold: float, until: int | None = None) -> Tensor:
+def trim(delta: Tensor, threshold: float, tie_end: int | None = None) -> Tensor:
     """`delta` with every entry of a magnitude below the threshold set to 0; ties are kept.
 
-    until: not from this index of a 1-D `delta` on; where the threshold is 0 they are all the same.
+    tie_end: ties are kept only up to this index of a 1-D `delta`; where the threshold is 0 they are all the same.
     """
     import numpy as np
     import torch
@@ -70,6 +73,6 @@ def trim(delta: Tensor, threshold: float, until: int | None = None) -> Tensor:
         return torch.zeros_like(delta)
     # hardshrink keeps what is above its limit: the fp32 number next below the threshold.
     left = hardshrink(delta, float(np.nextafter(np.float32(threshold), np.float32(0))))
-    if until is not None:
-        left[until:] = hardshrink(delta[until:], threshold)
+    if tie_end is not None:
+        left[tie_end:] = hardshrink(delta[tie_end:], threshold)
     return left
