@@ -31,7 +31,7 @@ def model_card(merge: Merge, record: Mapping[str, Any]) -> str:
         *(f"- {name}: {value}" for name, value in settings.items()),
     ]
     if merge.dtype != "float32":
-        lines.append(f"- lost in {merge.dtype}: {record['rounded_away']:.2%} of the moved entries")
+        lines.append(f"- lost in {merge.dtype}: {record['rounded_away_fraction']:.2%} of the moved entries")
     if record["tokenizers"] == "ignore":
         lines.append("- tokenizer: the base's; tokenizers were not compared")
     lines += ["", "| input | settings of its own | content digest |", "|---|---|---|"]
