@@ -77,9 +77,9 @@ rule all:
 
 
 onstart:
-    without_start_limit(workflow)
-    attend(workflow)
+    disable_job_rate_limit(workflow)
+    guard_run(workflow)
 
 
 onsuccess:
-    terminal.farewell(f"results/{STUDY}")
+    print_summary(f"results/{STUDY}")

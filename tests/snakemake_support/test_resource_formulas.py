@@ -1,4 +1,4 @@
-"""What jobs ask a cluster for: more for larger models, draws and attempts, little for tiny ones."""
+"""What jobs request: more for larger models, draws and attempts, little for tiny models."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ import tiny_study
 from conftest import ROOT, snakemake, succeeded
 
 from mergescale import config as study_config
-from mergescale_snakemake import cost_plan as plan
-from mergescale_snakemake import job_resources as cluster
-from mergescale_snakemake.machine import GB, Machine, Need, request, submissions
-from mergescale_snakemake.resource_formulas import Model, training
-from mergescale_snakemake.sbatch import sbatch
+from mergescale_snakemake import job_resources
+from mergescale_snakemake.cost_page import sbatch_call
+from mergescale_snakemake.cost_plan import plan_jobs
+from mergescale_snakemake.machine import (
+    GB,
+    Machine,
+    ResourceEstimate,
+    num_submissions,
+    scheduler_request,
+)
+from mergescale_snakemake.resource_formulas import ModelShape, training
 
 DEFAULT = ROOT / "config" / "config.yaml"
 PAPER = ROOT / "config" / "paper.yaml"
@@ -31,59 +37,68 @@ def paper():
 
 
 @pytest.mark.parametrize("rule, count", KINDS)
-def test_larger_models_ask_for_no_less(paper, rule, count):
-    asked = [cluster.asked(paper, rule, size, count) for size in study_config.sizes(paper)]
-    for one, larger in itertools.pairwise(asked):
+def test_larger_models_request_no_less(paper, rule, count):
+    requested = [
+        job_resources.request(paper, rule, size, count) for size in study_config.sizes(paper)
+    ]
+    for one, larger in itertools.pairwise(requested):
         assert all(one[name] <= larger[name] for name in one)
         assert one["runtime"] < larger["runtime"] or one["runtime"] == 48 * 60
 
 
 def test_a_merged_model_of_any_size_takes_the_same_memory(paper):
     sizes = study_config.sizes(paper)
-    asked = [cluster.asked(paper, "merged_model", size, 8) for size in sizes]
-    assert len({one["mem_mb"] for one in asked}) == 1
-    assert {one["gpu"] for one in asked} == {0}
+    requested = [job_resources.request(paper, "merged_model", size, 8) for size in sizes]
+    assert len({one["mem_mb"] for one in requested}) == 1
+    assert {one["gpu"] for one in requested} == {0}
 
 
-def test_more_experts_take_more_until_they_are_streamed(paper):
-    memory = {n: cluster.asked(paper, "merge_scores", "7B", n)["mem_mb"] for n in (2, 4, 6, 8)}
+def test_more_experts_need_more_memory_until_they_are_streamed(paper):
+    memory = {
+        n: job_resources.request(paper, "merge_scores", "7B", n)["mem_mb"] for n in (2, 4, 6, 8)
+    }
     assert sorted(memory.values()) == list(memory.values()) and memory[2] < memory[8]
-    needs = [cluster.need(paper, "merge_scores", "32B", n) for n in (2, 8)]
-    assert needs[1].memory < needs[0].memory < cluster.machine(paper).node_memory
-    assert needs[1].seconds > needs[0].seconds
+    estimates = [job_resources.estimate(paper, "merge_scores", "32B", n) for n in (2, 8)]
+    assert (
+        estimates[1].memory < estimates[0].memory < job_resources.cluster_machine(paper).node_memory
+    )
+    assert estimates[1].seconds > estimates[0].seconds
 
 
-def test_no_job_of_the_paper_asks_for_more_than_a_node_has(paper):
-    machine = cluster.machine(paper)
-    for group in plan.jobs(paper):
+def test_no_job_of_the_paper_requests_more_than_a_node_has(paper):
+    machine = job_resources.cluster_machine(paper)
+    for group in plan_jobs(paper):
         for attempt in (1, 2, 3, 4):
-            asked = request(group.need, machine, attempt)
-            assert asked["mem_mb"] * 1e6 <= machine.node_memory, group
-            assert asked["gpu"] <= machine.gpus_per_node * asked["nodes"]
-            assert asked["runtime"] <= machine.longest_hours * 60
+            requested = scheduler_request(group.estimate, machine, attempt)
+            assert requested["mem_mb"] * 1e6 <= machine.node_memory, group
+            assert requested["gpu"] <= machine.gpus_per_node * requested["nodes"]
+            assert requested["runtime"] <= machine.longest_hours * 60
 
 
 @pytest.mark.parametrize("study", ["config.yaml", "smoke.yaml"])
-def test_tiny_models_ask_for_little_and_for_no_gpu(study):
+def test_tiny_models_request_little_and_no_gpu(study):
     config = study_config.load(DEFAULT, ROOT / "config" / study)
-    for group in plan.jobs(config):
-        asked = cluster.asked(config, group.rule, group.size, group.count)
+    for group in plan_jobs(config):
+        requested = job_resources.request(config, group.rule, group.size, group.count)
         # A job carries torch and two Snakemakes, whatever its model.
-        assert 1000 <= asked["mem_mb"] <= 1100 and asked["runtime"] <= 60, group
-        assert asked["gpu"] == 0 and asked["nodes"] == 1
+        assert 1000 <= requested["mem_mb"] <= 1100 and requested["runtime"] <= 60, group
+        assert requested["gpu"] == 0 and requested["nodes"] == 1
 
 
-def test_memory_and_time_grow_with_the_attempt_up_to_what_there_is():
-    need = Need(memory=300 * GB, seconds=8 * 3600, gpus=4)
-    asked = [request(need, MACHINE, attempt) for attempt in (1, 2, 3, 4, 5)]
-    assert [one["mem_mb"] for one in asked] == [300_000, 450_000, 675_000, 1_000_000, 1_000_000]
-    assert [one["runtime"] for one in asked] == [970, 1940, 2880, 2880, 2880]
-    assert {one["gpu"] for one in asked} == {4}
+def test_memory_and_time_grow_with_the_attempt_up_to_the_nodes_limits():
+    estimate = ResourceEstimate(memory=300 * GB, seconds=8 * 3600, gpus=4)
+    requested = [scheduler_request(estimate, MACHINE, attempt) for attempt in (1, 2, 3, 4, 5)]
+    assert [one["mem_mb"] for one in requested] == [300_000, 450_000, 675_000, 1_000_000, 1_000_000]
+    assert [one["runtime"] for one in requested] == [970, 1940, 2880, 2880, 2880]
+    assert {one["gpu"] for one in requested} == {4}
 
 
-def test_what_no_node_has_is_asked_for_as_it_is():
-    """So that the scheduler refuses it, in its own words, rather than kill the job later."""
-    assert request(Need(memory=1500 * GB, seconds=60), MACHINE)["mem_mb"] == 1_500_000
+def test_memory_that_no_node_has_is_requested_all_the_same():
+    """The scheduler then refuses the job instead of killing it later."""
+    assert (
+        scheduler_request(ResourceEstimate(memory=1500 * GB, seconds=60), MACHINE)["mem_mb"]
+        == 1_500_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,60 +106,62 @@ def test_what_no_node_has_is_asked_for_as_it_is():
     [(1, 1), (72 * GB, 1), (73 * GB, 2), (200 * GB, 4), (576 * GB, 8), (577 * GB, 16)],
 )
 def test_gpus_are_powers_of_two_and_then_whole_nodes(bytes_, gpus):
-    assert MACHINE.gpus_for(bytes_) == gpus
+    assert MACHINE.num_gpus_for(bytes_) == gpus
 
 
 def test_gpus_follow_the_machine(paper):
     larger = {**paper["compute"], "cluster": {**paper["compute"]["cluster"], "gpu_memory": 141}}
-    asked = cluster.asked({**paper, "compute": larger}, "expert", "72B")
-    assert (asked["gpu"], asked["nodes"]) == (8, 1)
-    on_cpus = cluster.asked({**paper, "compute": {**larger, "device": "cpu"}}, "expert", "72B")
+    requested = job_resources.request({**paper, "compute": larger}, "expert", "72B")
+    assert (requested["gpu"], requested["nodes"]) == (8, 1)
+    on_cpus = job_resources.request(
+        {**paper, "compute": {**larger, "device": "cpu"}}, "expert", "72B"
+    )
     assert on_cpus["gpu"] == 0
 
 
-def test_training_on_several_cpu_nodes_asks_for_a_task_on_each():
+def test_training_on_several_cpu_nodes_requests_a_task_on_each():
     config = study_config.load(DEFAULT)
     several = {**config, "compute": {**config["compute"], "processes": 4, "nodes": 2}}
-    asked = cluster.asked(several, "expert", "500k")
-    one = cluster.asked(config, "expert", "500k")
-    assert {name: asked[name] for name in asked.keys() - one.keys()} == {
+    requested = job_resources.request(several, "expert", "500k")
+    one = job_resources.request(config, "expert", "500k")
+    assert {name: requested[name] for name in requested.keys() - one.keys()} == {
         "mpi": "srun",
         "tasks": 2,
         "tasks_per_gpu": 0,
     }
-    assert asked["nodes"] == 2 and 2000 <= asked["mem_mb"] < 2 * one["mem_mb"] + 100
-    assert "--nodes=2 --ntasks=2 --cpus-per-task=2" in sbatch(asked, 2)
-    # What is not trained stays where it was.
-    assert cluster.asked(several, "corpus") == cluster.asked(config, "corpus")
-    assert cluster.asked(several, "merge_scores", "500k", 2)["nodes"] == 1
+    assert requested["nodes"] == 2 and 2000 <= requested["mem_mb"] < 2 * one["mem_mb"] + 100
+    assert "--nodes=2 --ntasks=2 --cpus-per-task=2" in sbatch_call(requested, 2)
+    # Other jobs are unchanged.
+    assert job_resources.request(several, "corpus") == job_resources.request(config, "corpus")
+    assert job_resources.request(several, "merge_scores", "500k", 2)["nodes"] == 1
 
 
-def test_rows_at_a_time_decide_the_memory_of_activations():
+def test_micro_batch_bounds_the_memory_of_activations():
     """Without a bound a GPU works on its share of a step, so more GPUs need less on each."""
 
     def gpus(batch_size, micro_batch, length=2048):
         settings = {"batch_size": batch_size, "micro_batch": micro_batch, "length": length}
         settings |= {"steps": 1, "answer": length // 4, "checkpoint_every": 0}
-        return training(Model.of(7e9), MACHINE, **settings).gpus
+        return training(ModelShape.from_parameters(7e9), MACHINE, **settings).gpus
 
     assert [gpus(batch_size, 1) for batch_size in (8, 64, 256)] == [1, 1, 1]
     assert [gpus(batch_size, 0) for batch_size in (8, 64, 256)] == [2, 4, 8]
 
 
 def test_long_training_is_submitted_again_and_other_jobs_once():
-    resumed = Need(memory=GB, seconds=100 * 3600, resumes=True)
-    assert submissions(resumed, MACHINE) == 3
-    assert submissions(Need(memory=GB, seconds=100 * 3600), MACHINE) == 1
+    resumed = ResourceEstimate(memory=GB, seconds=100 * 3600, resumes=True)
+    assert num_submissions(resumed, MACHINE) == 3
+    assert num_submissions(ResourceEstimate(memory=GB, seconds=100 * 3600), MACHINE) == 1
 
 
-def test_parameters_from_scratch_are_those_that_a_model_gets(monkeypatch):
+def test_parameters_from_scratch_are_those_of_the_model(monkeypatch):
     config, words = study_config.load(DEFAULT), tiny_study.tokenizer()
-    monkeypatch.setattr(cluster, "MICRO_WORDS", len(words))
+    monkeypatch.setattr(job_resources, "MICRO_WORLD_WORDS", len(words))
     for size in study_config.sizes(config):
         shape = config["models"]["sizes"][size]
         model = tiny_study.initialise(words, max_length=96, seed=0, **shape)
-        made = sum(parameter.numel() for parameter in model.parameters())
-        assert cluster.model(config, size).parameters == made
+        counted = sum(parameter.numel() for parameter in model.parameters())
+        assert job_resources.model_shape(config, size).parameters == counted
 
 
 def test_parameters_of_a_checkpoint_are_read_from_its_headers(tmp_path, overlay):
@@ -152,28 +169,28 @@ def test_parameters_of_a_checkpoint_are_read_from_its_headers(tmp_path, overlay)
     model = tiny_study.llama(words=words)
     tiny_study.save(tmp_path / "model", model, words)
     config = overlay(f"models: {{sizes: {{own: {{checkpoint: {tmp_path / 'model'}}}}}}}")
-    made = sum(parameter.numel() for parameter in model.parameters())
-    assert cluster.model(config, "own").parameters == made
-    given = overlay(
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert job_resources.model_shape(config, "own").parameters == counted
+    declared = overlay(
         f"models: {{sizes: {{own: {{checkpoint: {tmp_path / 'model'}, parameters: 5e9}}}}}}"
     )
-    assert cluster.model(given, "own").parameters == 5e9
+    assert job_resources.model_shape(declared, "own").parameters == 5e9
 
 
-def test_unreadable_weights_are_left_to_the_stage_that_reads_them(tmp_path):
+def test_unreadable_weights_are_reported_by_the_stage_that_reads_them(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 2000)
-    assert cluster.stored_parameters(str(tmp_path)) == 1000
-    assert cluster.stored_parameters(str(tmp_path / "nowhere")) == 1
+    assert job_resources.count_stored_parameters(str(tmp_path)) == 1000
+    assert job_resources.count_stored_parameters(str(tmp_path / "nowhere")) == 1
 
 
 @pytest.mark.parametrize(
     "parameters, layers, width",
     [(1.54e9, 28, 1536), (7.62e9, 28, 3584), (32.8e9, 64, 5120), (72.7e9, 80, 8192)],
 )
-def test_the_shape_of_a_model_of_the_hub_is_guessed_well_enough(parameters, layers, width):
-    """Of their activations, which layers times width decide (config.json of each on the hub)."""
-    guessed = Model.of(parameters)
-    assert guessed.layers * guessed.width == pytest.approx(layers * width, rel=0.6)
+def test_the_shape_of_a_hub_model_is_estimated_well_enough(parameters, layers, width):
+    """Activations depend on layers times width (from each model's config.json on the hub)."""
+    estimated = ModelShape.from_parameters(parameters)
+    assert estimated.layers * estimated.width == pytest.approx(layers * width, rel=0.6)
 
 
 def test_every_rule_of_the_workflow_has_a_formula():
@@ -181,7 +198,7 @@ def test_every_rule_of_the_workflow_has_a_formula():
     text = "\n".join(path.read_text(encoding="utf-8") for path in rules)
     named = [line.removesuffix(":").split()[1] for line in text.splitlines() if line[:5] == "rule "]
     for rule in named:
-        assert f'**asked_for("{rule}")' in text, rule
+        assert f'**job_resources("{rule}")' in text, rule
 
 
 def test_formulas_import_nothing_heavy():
@@ -206,13 +223,13 @@ rule job:
 """
 
 
-def test_local_runs_take_no_notice_of_what_jobs_ask_for(tmp_path):
+def test_local_runs_ignore_what_jobs_request(tmp_path):
     """Each job waits for the other one: both must run at once."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     succeeded(snakemake(tmp_path, "--cores", "2", "--scheduler", "greedy"))
 
 
-# The calls that SLURM gets.
+# The sbatch calls.
 
 
 class Resources(SimpleNamespace):
@@ -234,12 +251,12 @@ def test_calls_are_those_of_the_executor_plugin(paper, rule, count, compute):
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 
     config = {**paper, "compute": {**paper["compute"], **compute}}
-    asked = cluster.asked(config, rule, "72B", count)
-    job = SimpleNamespace(resources=Resources(**asked), threads=8)
+    requested = job_resources.request(config, rule, "72B", count)
+    job = SimpleNamespace(resources=Resources(**requested), threads=8)
     names = {"run_uuid": "RUN", "slurm_logfile": "LOG", "comment_str": "JOB", "workdir": "FOLDER"}
     names |= {"account": "-A ACCOUNT", "partition": "-p PARTITION"}
     call = plugin.get_submit_command(job, names) + set_gres_string(job)
-    ours = sbatch(asked, 8)
+    written = sbatch_call(requested, 8)
     for name in ("run", "log", "job", "folder", "account", "partition"):
-        ours = ours.replace(f"<{name}>", name.upper())
-    assert call == ours
+        written = written.replace(f"<{name}>", name.upper())
+    assert call == written

@@ -1,21 +1,21 @@
-"""A whole study on a cluster: submissions, hours, disk, and how much of it is start-up."""
+"""The cost of a whole study on a cluster: submissions, hours, disk, and the share of start-up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mergescale.config import selectors as study
-from mergescale_snakemake import job_resources as cluster
-from mergescale_snakemake.machine import Machine, Need, nodes, submissions
+from mergescale_snakemake.job_resources import cluster_machine, estimate
+from mergescale_snakemake.machine import Machine, ResourceEstimate, num_nodes, num_submissions
 
 # Seconds from a trivial job's submission to its end. Measured with the SLURM executor plugin 2.8.0
 # on one node whose cores were busy: 5 to 7, of them 1.4 of processor time for Snakemake.
-SNAKEMAKE = 5.5
+SNAKEMAKE_SECONDS = 5.5
 # Seconds of a stage until its imports are done. Measured: 132 s in the 39 timed jobs of a smoke
 # study (results/smoke/timing.csv, two cores). Assumption: no more on a shared file system.
-IMPORTS = 3.4
-# One job each, whatever the study.
-SINGLE = (
+IMPORT_SECONDS = 3.4
+# One job each in every study.
+SINGLE_JOB_RULES = (
     "task_table",
     "mixture",
     "draws",
@@ -27,60 +27,68 @@ SINGLE = (
     "timing",
     "report",
 )
-# Not submitted: they take seconds, or need a network, as `mixture` does where it is from the hub.
-LOCAL = {*SINGLE, "task", "tokenizer", "hub_model"} - {"mixture"}
+# Not submitted: they take seconds, or need a network. (`mixture` needs one where it comes from the
+# hub.)
+LOCAL_RULES = {*SINGLE_JOB_RULES, "task", "tokenizer", "hub_model"} - {"mixture"}
 
 
 @dataclass(frozen=True)
-class Jobs:
-    """Jobs of one rule that need the same; `local` ones are not submitted."""
+class JobGroup:
+    """Jobs of one rule with the same estimate; `local` ones are not submitted."""
 
     rule: str
     number: int
-    need: Need
+    estimate: ResourceEstimate
     size: str | None = None
     count: int | None = None
     local: bool = False
 
 
-def jobs(config: dict) -> list[Jobs]:
-    """All jobs of a study from nothing to its figures."""
+def plan_jobs(config: dict) -> list[JobGroup]:
+    """All jobs of a study, from nothing to its figures."""
     sizes, bases = study.sizes(config), config["bases"]
     scratch = any(study.origin(config, size) == "scratch" for size in sizes)
-    found = [_jobs(config, "task", len(study.tasks(config)))]
-    found += [_jobs(config, rule, 1) for rule in SINGLE if rule != "mixture" or "it" in bases]
-    found += [_jobs(config, rule, 1) for rule in ("tokenizer", "corpus") if scratch]
+    groups = [_group(config, "task", len(study.tasks(config)))]
+    groups += [
+        _group(config, rule, 1) for rule in SINGLE_JOB_RULES if rule != "mixture" or "it" in bases
+    ]
+    groups += [_group(config, rule, 1) for rule in ("tokenizer", "corpus") if scratch]
     for size in sizes:
         if study.origin(config, size) == "hub":
-            found.append(_jobs(config, "hub_model", 1, size))
-        found.append(_jobs(config, "pretrained_base", 1, size))
+            groups.append(_group(config, "hub_model", 1, size))
+        groups.append(_group(config, "pretrained_base", 1, size))
         if "it" in bases:
-            found.append(_jobs(config, "instruction_tuned_base", 1, size))
+            groups.append(_group(config, "instruction_tuned_base", 1, size))
         experts = len(bases) * len(study.categories(config))
-        found.append(_jobs(config, "expert", experts, size))
-        found.append(_jobs(config, "multitask", len(bases), size))
-        found.append(_jobs(config, "reference_scores", len(bases), size))
+        groups.append(_group(config, "expert", experts, size))
+        groups.append(_group(config, "multitask", len(bases), size))
+        groups.append(_group(config, "reference_scores", len(bases), size))
         draws = len(bases) * len(config["draws"]["seeds"])
-        found += [_jobs(config, "merge_scores", draws, size, n) for n in config["draws"]["counts"]]
-    return found
+        groups += [
+            _group(config, "merge_scores", draws, size, n) for n in config["draws"]["counts"]
+        ]
+    return groups
 
 
-def _jobs(
+def _group(
     config: dict, rule: str, number: int, size: str | None = None, count: int | None = None
-) -> Jobs:
-    local = rule in LOCAL or (rule == "mixture" and config["mixture"]["source"] == "hub")
-    return Jobs(rule, number, cluster.need(config, rule, size, count), size, count, local)
+) -> JobGroup:
+    local = rule in LOCAL_RULES or (rule == "mixture" and config["mixture"]["source"] == "hub")
+    return JobGroup(rule, number, estimate(config, rule, size, count), size, count, local)
 
 
 @dataclass
 class Cost:
-    """What jobs cost in all.
+    """The summed cost of jobs.
 
     Attributes:
-        submissions: to the scheduler, those of resumed training counted again.
-        start_up, work: hours of the jobs; start-up is Snakemake, imports and reading weights.
-        gpu_hours: of both; `node_hours`: of whole nodes, by the larger share of GPUs and memory.
-        disk: bytes that stay.
+        jobs: their number.
+        submissions: to the scheduler; resumed training is submitted again.
+        start_up: hours of Snakemake, imports and reading weights.
+        work: hours of the rest.
+        gpu_hours: hours of start-up and work, times GPUs.
+        node_hours: hours of whole nodes, by the larger of a job's shares of GPUs and memory.
+        disk: bytes that stay on disk.
     """
 
     jobs: int = 0
@@ -91,33 +99,42 @@ class Cost:
     node_hours: float = 0.0
     disk: float = 0.0
 
-    def add(self, group: Jobs, machine: Machine) -> None:
-        """Count a group of jobs in."""
-        need, times = group.need, submissions(group.need, machine)
-        starts = times * (SNAKEMAKE + IMPORTS + need.reading) / 3600
+    def add(self, group: JobGroup, machine: Machine) -> None:
+        """Add the cost of a group of jobs."""
+        needed, times = group.estimate, num_submissions(group.estimate, machine)
+        nodes = num_nodes(needed, machine)
+        starts = times * (SNAKEMAKE_SECONDS + IMPORT_SECONDS + needed.reading) / 3600
         # The first reading is part of the work's estimate.
-        work = (need.seconds - need.reading) / 3600
+        work = (needed.seconds - needed.reading) / 3600
         hours, number = starts + work, group.number
         share = max(
-            need.gpus / machine.gpus_per_node / nodes(need, machine),
-            min(1.0, need.memory / machine.node_memory),
+            needed.gpus / machine.gpus_per_node / nodes,
+            min(1.0, needed.memory / machine.node_memory),
         )
         self.jobs += number
-        self.disk += number * need.disk
+        self.disk += number * needed.disk
         if group.local:
             return
         self.submissions += number * times
         self.start_up += number * starts
         self.work += number * work
-        self.gpu_hours += number * hours * need.gpus
-        self.node_hours += number * hours * share * nodes(need, machine)
+        self.gpu_hours += number * hours * needed.gpus
+        self.node_hours += number * hours * share * nodes
 
 
-def costs(config: dict, by: str = "rule") -> dict[str, Cost]:
-    """Costs by `rule` or by `size` (jobs without a size left out), and of all as `total`."""
-    machine, found, total = cluster.machine(config), {}, Cost()
-    for group in jobs(config):
+def sum_costs(config: dict, by: str = "rule") -> dict[str, Cost]:
+    """Sum up the cost of a study.
+
+    Args:
+        config: the complete configuration.
+        by: `rule` or `size`; jobs without a size count in the total only.
+
+    Returns:
+        Cost by rule or size, and of all jobs as `total`.
+    """
+    machine, costs, total = cluster_machine(config), {}, Cost()
+    for group in plan_jobs(config):
         total.add(group, machine)
         if (key := getattr(group, by)) is not None:
-            found.setdefault(key, Cost()).add(group, machine)
-    return {**found, "total": total}
+            costs.setdefault(key, Cost()).add(group, machine)
+    return {**costs, "total": total}

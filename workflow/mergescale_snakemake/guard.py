@@ -19,7 +19,7 @@ EXECUTOR = (
 )
 
 
-def attend(workflow: Any) -> None:
+def guard_run(workflow: Any) -> None:
     """Guard a run; to be called in `onstart:`, when the executor exists.
 
     Settles the jobs of earlier runs on SLURM, also before a local run of the same folder. A run on

@@ -1,19 +1,21 @@
-"""The needs of a study's jobs, by rule, from its configuration."""
+"""What the jobs of each rule request from the scheduler, computed from a study's configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from mergescale.config import selectors as study
-from mergescale_snakemake import resource_formulas as resources
-from mergescale_snakemake.machine import GB, Machine, Need, request
-from mergescale_snakemake.resource_formulas import Model
+from mergescale_snakemake import resource_formulas as formulas
+from mergescale_snakemake.machine import GB, Machine, ResourceEstimate, scheduler_request
+from mergescale_snakemake.resource_formulas import ModelShape
 
 # Measured: the words that the tokenizer of the micro world knows.
-MICRO_WORDS = 816
-STAGES = {
+MICRO_WORLD_WORDS = 816
+TRAINING_STAGES = {
     "pretrained_base": "pretrain",
     "instruction_tuned_base": "instruct",
     "expert": "expert",
@@ -21,7 +23,39 @@ STAGES = {
 }
 
 
-def machine(config: dict) -> Machine:
+def resource_functions(config: dict, rule: str) -> dict[str, Any]:
+    """The `resources:` of a rule: numbers, and functions of a job's wildcards and attempt.
+
+    They are resources and not `params:`, since parameters that name a cluster's nodes would train
+    all models again on another cluster, to the same weights.
+
+    Args:
+        config: the complete configuration.
+        rule: the rule's name.
+    """
+
+    @cache
+    def request_of(size: str | None, count: int | None, attempt: int) -> dict[str, int | str]:
+        return request(config, rule, size, count, attempt)
+
+    def function(name: str) -> Callable:
+        def amount(wildcards: Any, attempt: int) -> int | str | None:
+            draw = getattr(wildcards, "draw", None)
+            count = int(draw.removeprefix("n").split("-s")[0]) if draw else None
+            return request_of(getattr(wildcards, "size", None), count, attempt).get(name)
+
+        return amount
+
+    names = ["mem_mb", "disk_mb", "runtime", "gpu", "nodes"]
+    if rule not in TRAINING_STAGES:
+        return {name: function(name) for name in names}
+    # Snakemake ignores those that are None, as on one node.
+    names += ["mpi", "tasks", "tasks_per_gpu"]
+    launch = {name: config["compute"][name] for name in ("processes", "sharding")}
+    return {name: function(name) for name in names} | launch
+
+
+def cluster_machine(config: dict) -> Machine:
     """The nodes that a configuration describes."""
     compute, cluster = config["compute"], config["compute"]["cluster"]
     return Machine(
@@ -37,108 +71,135 @@ def machine(config: dict) -> Machine:
     )
 
 
-def model(config: dict, size: str) -> Model:
-    """A size's model, without loading or fetching it."""
+def model_shape(config: dict, size: str) -> ModelShape:
+    """The shape of a size's model, without loading or downloading the model."""
     settings = config["models"]["sizes"][size]
     if "hub" in settings:
-        return Model.of(settings["parameters"])
+        return ModelShape.from_parameters(settings["parameters"])
     if "checkpoint" in settings:
-        return Model.of(settings.get("parameters") or stored_parameters(settings["checkpoint"]))
+        parameters = settings.get("parameters") or count_stored_parameters(settings["checkpoint"])
+        return ModelShape.from_parameters(parameters)
     width, layers = settings["hidden_size"], settings["layers"]
-    # Llama's: four attention and three feed-forward matrices, two norms; embeddings are tied.
+    # Llama: four attention and three feed-forward matrices, two norms; embeddings are tied.
     layer = 4 * width**2 + 3 * width * settings["intermediate_size"] + 2 * width
-    return Model(layers * layer + (MICRO_WORDS + 1) * width, layers, width, MICRO_WORDS)
+    parameters = layers * layer + (MICRO_WORLD_WORDS + 1) * width
+    return ModelShape(parameters, layers, width, MICRO_WORLD_WORDS)
 
 
 @cache
-def stored_parameters(folder: str) -> float:
-    """Elements of the tensors in a folder's safetensors files, by their headers.
+def count_stored_parameters(folder: str) -> float:
+    """Count the elements of the tensors in a folder's safetensors files, from their headers.
 
-    By their sizes, two bytes an element, where a header is unreadable: the stage that reads the
-    weights says what is wrong with them. At least 1.
+    Where a header is unreadable, the count follows from the files' sizes at two bytes an element:
+    the stage that reads the weights reports what is wrong with them. The count is at least 1.
     """
     from mergescale.checkpoints.safetensors_header import read_header
 
     files = sorted(Path(folder).glob("*.safetensors"))
     try:
-        found = sum(prod(tensor.shape) for file in files for tensor in read_header(file))
+        count = sum(prod(tensor.shape) for file in files for tensor in read_header(file))
     except (ValueError, OSError):
-        found = sum(file.stat().st_size for file in files) / resources.BF16
-    return max(1.0, found)
+        count = sum(file.stat().st_size for file in files) / formulas.BF16
+    return max(1.0, count)
 
 
-def need(config: dict, rule: str, size: str | None = None, count: int | None = None) -> Need:
+def estimate(
+    config: dict, rule: str, size: str | None = None, count: int | None = None
+) -> ResourceEstimate:
     """What a job of a rule needs.
 
     Args:
-        size: the model's, for rules that have one.
+        config: the complete configuration.
+        rule: the rule's name.
+        size: the model's size, for rules that have one.
         count: how many experts are merged, for `merge_scores` and `merged_model`.
+
+    Raises:
+        KeyError: there is no formula for the rule.
     """
     if size is None:
-        source = {"task": "tasks", "mixture": "mixture"}.get(rule)
-        return resources.preparing(source is not None and config[source]["source"] != "micro")
-    shape, nodes = model(config, size), machine(config)
+        section = {"task": "tasks", "mixture": "mixture"}.get(rule)
+        return formulas.preparation(section is not None and config[section]["source"] != "micro")
+    shape, machine = model_shape(config, size), cluster_machine(config)
     if rule == "hub_model":
-        return resources.fetching(shape)
+        return formulas.download(shape)
     if rule == "pretrained_base" and study.origin(config, size) != "scratch":
-        return resources.adopting(shape)
-    if rule in STAGES:
-        return _training(config, STAGES[rule], size, shape, nodes)
+        return formulas.adoption(shape)
+    if rule in TRAINING_STAGES:
+        return _estimate_training(config, TRAINING_STAGES[rule], size, shape, machine)
     if rule == "merged_model":
-        return resources.merged_model(shape, nodes, experts=count)
-    lengths = {
-        "length": config["models"]["max_length"],
-        "new": config["evaluation"]["max_new_tokens"],
-    }
-    held_in, held_out = (study.held_in_tasks(config), study.held_out_tasks(config))
-    rows = config["evaluation"]["test_rows"]
+        return formulas.merged_model(shape, machine, experts=count)
     if rule == "reference_scores":
-        experts = len(study.categories(config))
-        # Base and multitask model answer everything, an expert its own category and the held-out.
-        asked = 2 * (len(held_in) + len(held_out)) + len(held_in) + experts * len(held_out)
-        return resources.reference_scores(
-            shape, nodes, models=experts + 2, rows=asked * rows, **lengths
-        )
+        return _estimate_reference_scores(config, shape, machine)
     if rule == "merge_scores":
-        per_category = len(held_in) / len(study.categories(config))
-        points = [_points(config, method) for method in study.methods(config)]
-        swept = sum(number for number in points if number > 1)
-        asked = swept * config["evaluation"]["validation_rows"] * per_category * count
-        asked += len(points) * rows * (per_category * count + len(held_out))
-        return resources.merge_scores(
-            shape, nodes, experts=count, merges=swept + len(points), rows=asked, **lengths
-        )
-    raise KeyError(f"no formula for the rule {rule}")
+        return _estimate_merge_scores(config, count, shape, machine)
+    raise KeyError(f"the rule {rule} has no resource formula")
 
 
-def asked(
+def request(
     config: dict, rule: str, size: str | None = None, count: int | None = None, attempt: int = 1
 ) -> dict[str, int | str]:
-    """What a job of a rule asks the scheduler for, as `machine.request` gives it."""
-    return request(need(config, rule, size, count), machine(config), attempt)
+    """What a job of a rule requests from the scheduler (see `machine.scheduler_request`)."""
+    return scheduler_request(estimate(config, rule, size, count), cluster_machine(config), attempt)
 
 
-def _training(config: dict, stage: str, size: str, shape: Model, nodes: Machine) -> Need:
+def _estimate_training(
+    config: dict, stage: str, size: str, shape: ModelShape, machine: Machine
+) -> ResourceEstimate:
     settings = study.stage(config, stage, size)
-    longest = config["models"]["max_length"]
-    text = stage == "pretrain"  # packed rows with a loss on every token
-    length = settings["length"] if text else longest
-    answer = length if text else min(longest, config["evaluation"]["max_new_tokens"])
-    return resources.training(
+    max_length = config["models"]["max_length"]
+    packed = stage == "pretrain"  # packed rows with a loss on every token
+    length = settings["length"] if packed else max_length
+    answer = length if packed else min(max_length, config["evaluation"]["max_new_tokens"])
+    return formulas.training(
         shape,
-        nodes,
+        machine,
         steps=settings["steps"],
         batch_size=settings["batch_size"],
         length=length,
         answer=answer,
         micro_batch=config["compute"]["micro_batch"],
         checkpoint_every=settings["checkpoint_every"],
-        fill=1.0 if text else resources.FILL,
+        fill=1.0 if packed else formulas.FILL,
     )
 
 
-def _points(config: dict, method: str) -> int:
-    """How many settings of a method are tried."""
+def _estimate_reference_scores(
+    config: dict, shape: ModelShape, machine: Machine
+) -> ResourceEstimate:
+    held_in, held_out = len(study.held_in_tasks(config)), len(study.held_out_tasks(config))
+    experts = len(study.categories(config))
+    # Base and multitask model answer everything; an expert its own category and the held-out ones.
+    evaluations = 2 * (held_in + held_out) + held_in + experts * held_out
+    rows = evaluations * config["evaluation"]["test_rows"]
+    return formulas.reference_scores(
+        shape, machine, models=experts + 2, rows=rows, **_token_limits(config)
+    )
+
+
+def _estimate_merge_scores(
+    config: dict, count: int, shape: ModelShape, machine: Machine
+) -> ResourceEstimate:
+    evaluation, held_out = config["evaluation"], len(study.held_out_tasks(config))
+    held_in = count * len(study.held_in_tasks(config)) / len(study.categories(config))
+    points = [_num_sweep_points(config, method) for method in study.methods(config)]
+    swept = sum(number for number in points if number > 1)
+    rows = swept * evaluation["validation_rows"] * held_in
+    rows += len(points) * evaluation["test_rows"] * (held_in + held_out)
+    merges = swept + len(points)
+    return formulas.merge_scores(
+        shape, machine, experts=count, merges=merges, rows=rows, **_token_limits(config)
+    )
+
+
+def _token_limits(config: dict) -> dict[str, int]:
+    return {
+        "length": config["models"]["max_length"],
+        "new": config["evaluation"]["max_new_tokens"],
+    }
+
+
+def _num_sweep_points(config: dict, method: str) -> int:
     settings = study.method_settings(config, method)
-    known = study.known_methods()[method]
-    return len(list(known.lambdas(settings))) * len(list(known.sweep(settings)))
+    declared = study.known_methods()[method]
+    return len(list(declared.lambdas(settings))) * len(list(declared.sweep(settings)))

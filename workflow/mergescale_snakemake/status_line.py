@@ -145,7 +145,7 @@ def attach(workflow: Any) -> None:
             return
 
 
-def farewell(results: str) -> None:
+def print_summary(results: str) -> None:
     """Say where the results are, and how the jobs' time split (from timing.csv, if it is there)."""
     folder = Path(results)
     try:

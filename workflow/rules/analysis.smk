@@ -14,7 +14,7 @@ rule performance:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("performance"),
+        **job_resources("performance"),
     params:
         code=code_digest("analysis"),
     shell:
@@ -45,7 +45,7 @@ rule tables:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("tables"),
+        **job_resources("tables"),
     params:
         code=code_digest("tables"),
         script=f"{SCRIPTS}/tables.py",

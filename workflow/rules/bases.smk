@@ -12,7 +12,7 @@ rule tokenizer:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("tokenizer"),
+        **job_resources("tokenizer"),
     params:
         code=code_digest("micro_tasks"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -34,7 +34,7 @@ rule hub_model:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("hub_model"),
+        **job_resources("hub_model"),
     params:
         model=lambda w: hub_arguments(w.size),
         folder=lambda w, output: Path(output[0]).parent,
@@ -56,7 +56,7 @@ rule pretrained_base:
         ENVIRONMENT
     threads: training_threads
     resources:
-        **asked_for("pretrained_base"),
+        **job_resources("pretrained_base"),
     params:
         code=code_digest("training"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -81,7 +81,7 @@ rule instruction_tuned_base:
         ENVIRONMENT
     threads: training_threads
     resources:
-        **asked_for("instruction_tuned_base"),
+        **job_resources("instruction_tuned_base"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,

@@ -2,17 +2,15 @@
 
 import json
 import shlex
-from functools import cache
 from pathlib import Path
 
 from mergescale import config as study
-from mergescale_snakemake import status_line as terminal
-from mergescale_snakemake import job_resources as cluster
-from mergescale_snakemake.guard import attend
-from mergescale_snakemake.job_environment import prepare_job_environment
 from mergescale.provenance.digests import code_digest, method_digest
-from mergescale_snakemake.rate_limit import without_start_limit
 from mergescale.stages.draws import draw
+from mergescale_snakemake.guard import guard_run
+from mergescale_snakemake.job_resources import resource_functions
+from mergescale_snakemake.run_setup import disable_job_rate_limit, prepare_job_environment
+from mergescale_snakemake.status_line import attach_status_line, print_summary
 
 config = study.complete_or_exit(config, workflow.configfiles)
 
@@ -40,7 +38,7 @@ SCRIPTS = "workflow/scripts"
 ENVIRONMENT = "../../envs/mergescale.yaml"
 
 prepare_job_environment(workflow)
-terminal.attach(workflow)
+attach_status_line(workflow)
 
 
 wildcard_constraints:
@@ -235,31 +233,9 @@ def pretraining(wildcards):
     )
 
 
-def asked_for(rule):
-    """What the jobs of a rule ask a cluster for; a local run takes no notice."""
-
-    def entry(name):
-        def amount(wildcards, attempt):
-            size = getattr(wildcards, "size", None)
-            draw = getattr(wildcards, "draw", None)
-            count = int(draw.removeprefix("n").split("-s")[0]) if draw else None
-            return resources(rule, size, count, attempt).get(name)
-
-        return amount
-
-    asked = {name: entry(name) for name in ("mem_mb", "disk_mb", "runtime", "gpu", "nodes")}
-    trains = rule in cluster.STAGES
-    if trains:
-        # Snakemake takes no notice of those that are None, as on one node.
-        asked |= {name: entry(name) for name in ("mpi", "tasks", "tasks_per_gpu")}
-        asked |= {name: config["compute"][name] for name in ("processes", "sharding")}
-    return asked
-
-
-@cache
-def resources(rule, size, count, attempt):
-    """The same for all jobs of a rule with one size and count."""
-    return cluster.asked(config, rule, size, count, attempt)
+def job_resources(rule):
+    """What the jobs of a rule request from the scheduler; a local run ignores it."""
+    return resource_functions(config, rule)
 
 
 def train_files(categories):

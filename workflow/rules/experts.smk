@@ -16,7 +16,7 @@ rule expert:
         ENVIRONMENT
     threads: training_threads
     resources:
-        **asked_for("expert"),
+        **job_resources("expert"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,
@@ -45,7 +45,7 @@ rule multitask:
         ENVIRONMENT
     threads: training_threads
     resources:
-        **asked_for("multitask"),
+        **job_resources("multitask"),
     params:
         code=code_digest("training"),
         base=lambda w, input: Path(input.weights).parent,

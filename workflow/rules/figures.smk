@@ -26,7 +26,7 @@ rule figures:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("figures"),
+        **job_resources("figures"),
     params:
         code=code_digest("figures"),
         script=f"{SCRIPTS}/figure.py",

@@ -10,7 +10,7 @@ rule draws:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("draws"),
+        **job_resources("draws"),
     params:
         code=code_digest("draws"),
         settings=flags({**config["draws"], "categories": list(HELD_IN)}),
@@ -41,7 +41,7 @@ rule merge_scores:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
-        **asked_for("merge_scores"),
+        **job_resources("merge_scores"),
     params:
         code=[code_digest("evaluation", "scoring", "sweep"), *map(method_digest, METHODS)],
         base=lambda w, input: Path(input.base).parent,
@@ -83,7 +83,7 @@ rule merged_model:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
-        **asked_for("merged_model"),
+        **job_resources("merged_model"),
     params:
         code=lambda w: [code_digest("streaming"), method_digest(w.method)],
         base=lambda w, input: Path(input.base).parent,

@@ -12,7 +12,7 @@ rule study_record:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("study_record"),
+        **job_resources("study_record"),
     params:
         about=as_json(
             {
@@ -49,7 +49,7 @@ rule timing:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("timing"),
+        **job_resources("timing"),
     shell:
         "mergescale timing-table --study {wildcards.study} --out {output} 2> {log}"
 
@@ -74,7 +74,7 @@ rule report:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("report"),
+        **job_resources("report"),
     params:
         code=code_digest("report"),
         script=f"{SCRIPTS}/report.py",

@@ -25,7 +25,7 @@ rule reference_scores:
         ENVIRONMENT
     threads: config["compute"]["threads"]
     resources:
-        **asked_for("reference_scores"),
+        **job_resources("reference_scores"),
     params:
         code=code_digest("evaluation", "scoring"),
         models=lambda w: f"results/{w.study}/models/{w.size}/{w.base}",
@@ -65,7 +65,7 @@ rule scores:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("scores"),
+        **job_resources("scores"),
     params:
         code=code_digest("collecting"),
     shell:

@@ -24,7 +24,7 @@ rule task:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("task"),
+        **job_resources("task"),
     params:
         code=tasks_digest("tasks"),
         folder=lambda w, output: Path(output[0]).parent,
@@ -48,7 +48,7 @@ rule task_table:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("task_table"),
+        **job_resources("task_table"),
     params:
         code=tasks_digest("tasks"),
         categories=category_arguments(HELD_IN),
@@ -71,7 +71,7 @@ rule mixture:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("mixture"),
+        **job_resources("mixture"),
     params:
         code=tasks_digest("mixture"),
         settings=mixture_settings(),
@@ -90,7 +90,7 @@ rule corpus:
     conda:
         ENVIRONMENT
     resources:
-        **asked_for("corpus"),
+        **job_resources("corpus"),
     params:
         code=code_digest("micro_tasks"),
         settings=flags({"source": "micro", **config["corpus"], "seed": config["seed"]}),
