@@ -127,7 +127,7 @@ class StatusLine(logging.Handler):
         self.stream.flush()
 
 
-def attach(workflow: Any) -> None:
+def attach_status_line(workflow: Any) -> None:
     """Show the status line of this run; dry and verbose runs and jobs themselves stay as is."""
     settings = workflow.output_settings
     if not workflow.is_main_process:
