@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from mergescale.models.loading import initialise, save
+from mergescale.models.loading import initialize, save
 from mergescale.models.tokenizers import train_word_tokenizer
 from mergescale.tasks.files import write_examples
 from mergescale.tasks.task import Example
@@ -35,7 +35,7 @@ def tokenizer():
 
 
 def llama(seed=0, *, hidden_size=16, layers=2, max_length=64, words=None):
-    return initialise(
+    return initialize(
         words or tokenizer(),
         hidden_size=hidden_size,
         layers=layers,

@@ -159,7 +159,7 @@ def test_parameters_from_scratch_are_those_of_the_model(monkeypatch):
     monkeypatch.setattr(job_resources, "MICRO_WORLD_WORDS", len(words))
     for size in study_config.sizes(config):
         shape = config["models"]["sizes"][size]
-        model = tiny_study.initialise(words, max_length=96, seed=0, **shape)
+        model = tiny_study.initialize(words, max_length=96, seed=0, **shape)
         counted = sum(parameter.numel() for parameter in model.parameters())
         assert job_resources.model_shape(config, size).parameters == counted
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mergescale.training.compute_plan import GPU_FROM
 from mergescale_snakemake.machine import GB, Machine, ResourceEstimate
 
 # Measured: training and scoring jobs of the smoke study peak at 350-610 MB (their `max_rss` under
@@ -26,9 +27,6 @@ LIGHT = 1.0 * GB
 ROWS = 16.0 * GB
 # Measured: 2 to 6 s each in the smoke study. Assumption: half an hour for public datasets.
 LIGHT_SECONDS, ROWS_SECONDS = 5.0, 1800.0
-
-# Assumption: below this CPUs are fast enough, and start sooner than a GPU is free.
-GPU_FROM = 50e6  # parameters
 
 FP32, BF16 = 4, 2  # bytes
 # As the trainer does it: fp32 weights and gradients, an update of the same size; Adafactor's

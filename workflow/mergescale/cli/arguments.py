@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mergescale.training.distributed import on_this_node
+from mergescale.models.device import prepare_torch  # noqa: F401
 
 
 def category(text: str) -> tuple[str, tuple[str, ...]]:
@@ -91,29 +91,3 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "cpu", "cuda"],
         help="where to compute; auto takes a GPU where there is one (default)",
     )
-
-
-def prepare_torch(threads: int, device: str) -> str:
-    """Set the number of threads; return the device to use.
-
-    Processes that train together on a node share its threads.
-
-    Raises:
-        ValueError: a GPU is asked for and there is none.
-    """
-    import torch
-
-    torch.set_num_threads(max(1, threads // on_this_node()))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("the device is cuda, but torch sees no GPU here; use auto or cpu")
-    if device == "cpu" or not torch.cuda.is_available():
-        return "cpu"
-    if (number := on_this_node()) > torch.cuda.device_count():
-        raise ValueError(
-            f"{number} processes are to train here, one on each GPU, but torch sees "
-            f"{torch.cuda.device_count()} GPUs; ask for as many as a node has"
-        )
-    # The same configuration must give the same bytes; on a CPU with a fixed number of threads it
-    # does so anyway, and faster.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    return "cuda"

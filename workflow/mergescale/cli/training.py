@@ -157,9 +157,10 @@ def _fetch(chosen: argparse.Namespace) -> None:
 
 
 def _pretrain(chosen: argparse.Namespace) -> None:
+    from mergescale.training.distributed import on_this_node
     from mergescale.stages.bases import pretrain
 
-    device = prepare_torch(chosen.threads, chosen.device)
+    device = prepare_torch(chosen.threads, chosen.device, on_this_node())
     timing.started()
     pretrain(
         chosen.out,
@@ -176,9 +177,10 @@ def _pretrain(chosen: argparse.Namespace) -> None:
 
 
 def _finetune(chosen: argparse.Namespace) -> None:
+    from mergescale.training.distributed import on_this_node
     from mergescale.stages.bases import finetune
 
-    device = prepare_torch(chosen.threads, chosen.device)
+    device = prepare_torch(chosen.threads, chosen.device, on_this_node())
     timing.started()
     finetune(
         chosen.out,

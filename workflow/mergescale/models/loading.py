@@ -25,7 +25,7 @@ from transformers.utils import logging
 logging.disable_progress_bar()
 
 
-def initialise(
+def initialize(
     tokenizer: PreTrainedTokenizerBase,
     *,
     hidden_size: int,
@@ -95,7 +95,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
     return model, load_tokenizer(folder)
 
 
-def outline(folder: str | os.PathLike[str]) -> PreTrainedModel:
+def load_on_meta(folder: str | os.PathLike[str]) -> PreTrainedModel:
     """The model of a local folder without its weights, which take no memory: device `meta`.
 
     Buffers, which follow from the configuration, are there.

@@ -8,10 +8,10 @@ from pathlib import Path
 from mergescale.checkpoints.adopt import adopt_weights, count_if_compatible
 from mergescale.checkpoints.hub_download import RECORD
 from mergescale.models.loading import (
-    initialise,
+    initialize,
     load,
     load_tokenizer,
-    outline,
+    load_on_meta,
     parameter_count,
     save,
 )
@@ -57,7 +57,7 @@ def pretrain(
     keys = {"hidden_size", "layers", "heads", "intermediate_size"}
     if architecture.keys() != keys:
         raise ValueError(f"the architecture needs {sorted(keys)}, not {sorted(architecture)}")
-    model = initialise(words, max_length=max_length, seed=settings.seed, **architecture)
+    model = initialize(words, max_length=max_length, seed=settings.seed, **architecture)
     encoder = Encoder(words, max_length)
     record = {
         "stage": "pretrain",
@@ -136,7 +136,7 @@ def finetune(
 
 def _load(base: Path, place: Placement):
     """Model and tokenizer; where it will be sharded, the main process alone reads the weights."""
-    if not is_main() and place.shards(parameter_count(model := outline(base))):
+    if not is_main() and place.shards(parameter_count(model := load_on_meta(base))):
         return model, load_tokenizer(base)
     return load(base)
 

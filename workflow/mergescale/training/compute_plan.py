@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mergescale.training.distributed import world
-from mergescale_snakemake.resource_formulas import GPU_FROM
+
+# Assumption: below this number of parameters CPUs are fast enough, and available sooner than a GPU.
+GPU_FROM = 50e6
 
 
 @dataclass(frozen=True)
