@@ -157,8 +157,8 @@ def _fetch(chosen: argparse.Namespace) -> None:
 
 
 def _pretrain(chosen: argparse.Namespace) -> None:
-    from mergescale.training.distributed import on_this_node
     from mergescale.stages.bases import pretrain
+    from mergescale.training.distributed import on_this_node
 
     device = prepare_torch(chosen.threads, chosen.device, on_this_node())
     timing.started()
@@ -177,8 +177,8 @@ def _pretrain(chosen: argparse.Namespace) -> None:
 
 
 def _finetune(chosen: argparse.Namespace) -> None:
-    from mergescale.training.distributed import on_this_node
     from mergescale.stages.bases import finetune
+    from mergescale.training.distributed import on_this_node
 
     device = prepare_torch(chosen.threads, chosen.device, on_this_node())
     timing.started()

@@ -10,8 +10,8 @@ from mergescale.checkpoints.hub_download import RECORD
 from mergescale.models.loading import (
     initialize,
     load,
-    load_tokenizer,
     load_on_meta,
+    load_tokenizer,
     parameter_count,
     save,
 )
