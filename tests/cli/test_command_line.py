@@ -1,6 +1,7 @@
 """The command line: help, and one sentence instead of a traceback for bad input."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -123,6 +124,46 @@ def test_a_bad_call_exits_with_2_and_says_how_to_call(arguments, capsys):
     assert "usage: mergescale" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["mrege"], "'mrege' is not a command; did you mean merge?"),
+        (["xyzzy"], "'xyzzy' is not a command; see `mergescale --help`"),
+        (
+            "draws --counts 1 --seed 1 --seeds 1 --categories a --out x".split(),
+            "unexpected argument '--seed'; did you mean --seeds?",
+        ),
+    ],
+)
+def test_a_misspelled_command_or_flag_gets_the_closest_one(words, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(message)
+
+
+def test_help_lists_the_commands_for_use_by_hand_first(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    names = [line.split()[0] for line in text.splitlines() if re.match(r"  [a-z]", line)]
+    public = ["merge", "check", "explain", "evaluate", "datasets"]
+    assert names[:5] == public
+    stages = names[names.index("adopt") :]
+    assert stages == sorted(stages) and not {*public} & {*stages}
+    assert text.index("commands:") < text.index("stages of a study, called by Snakemake:")
+
+
+def test_a_missing_result_of_a_study_says_how_it_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fails(
+        capsys,
+        ["collect", "results/default/scores/a.json", "--out", "scores.csv"],
+        "results/default/scores/a.json does not exist; study 'default' has no results yet: "
+        "run `make figures` first",
+    )
+
+
 def test_the_module_runs_as_a_command_and_fails_with_one_line(tmp_path):
     command = [sys.executable, "-m", "mergescale", "collect", "nothing.json", "--out", "scores.csv"]
     done = subprocess.run(
@@ -168,7 +209,7 @@ def test_the_stages_run_one_after_the_other(here, capsys):
 
 def test_an_unknown_task_is_refused_with_the_closest_name(here, capsys):
     task = ["task", "hellaswog", "--source", "micro", "--rows", "4", "2", "2", "--out", "out"]
-    fails(capsys, task, "has no task 'hellaswog'; did you mean 'hellaswag'?")
+    fails(capsys, task, "has no task 'hellaswog'; did you mean hellaswag?")
 
 
 @pytest.mark.parametrize("stage", ["mixture", "corpus"])
@@ -297,7 +338,7 @@ def test_an_expert_of_another_shape_is_refused(here, capsys, stage):
 
 
 def test_wrong_methods_are_refused(here, capsys):
-    fails(capsys, merges('{"tees": {}}'), "'tees'", "did you mean 'ties'?")
+    fails(capsys, merges('{"tees": {}}'), "'tees'", "did you mean ties?")
     fails(capsys, merges('{"ties": {"density": 2}}'), "density is 2")
     fails(capsys, merges('{"ties": {"rho": 2}}'), "rho")
     fails(capsys, merges('{"ties": 3}'), "ties")

@@ -126,7 +126,7 @@ def test_finished_evaluations_are_kept_by_content(here, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (MICRO[:2] + ["--tasks", "hellaswag,hellaswog"], "did you mean 'hellaswag'?; it has: "),
+        (MICRO[:2] + ["--tasks", "hellaswag,hellaswog"], "did you mean hellaswag?; it has: "),
         (["--source", "micro", "--tasks", ""], "--tasks names no task"),
         (["--source", "micro", "--tasks", "rte,rte"], "rte is given twice"),
         (["--source", "nowhere", "--tasks", "squad"], "'nowhere' is unknown; there are: micro"),

@@ -79,7 +79,7 @@ def test_dict_is_plain_json():
 @pytest.mark.parametrize(
     ("method", "changes", "message"),
     [
-        ("tie", {}, "did you mean 'ties'"),
+        ("tie", {}, "did you mean ties"),
         ("ties", {"lam": 2}, "lambda is 2, allowed is a number from 0 to 1"),
         ("averaging", {"lam": 0.5}, "lambda is 0.5, allowed is only 1.0"),
         ("ties", {"parameters": {"p": 0.2}}, "no parameter 'p'"),

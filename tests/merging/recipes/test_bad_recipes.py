@@ -21,7 +21,7 @@ MERGE_BOMB = "a: &a {x: 1}\n" + "".join(
 START = "base: base\nexperts: {math: math, code: code}\n"
 # what is wrong with the recipe: (what it holds in place of a good one, what must be said)
 RECIPES = {
-    "unknown method": ({"method": "tie"}, ["unknown merging method 'tie'", "did you mean 'ties'"]),
+    "unknown method": ({"method": "tie"}, ["unknown merging method 'tie'", "did you mean ties"]),
     "method is a list": ({"method": ["ties"]}, ["unknown merging method"]),
     "method is null": ({"method": None}, ["unknown merging method"]),
     "no method": ({}, ["method is missing"]),

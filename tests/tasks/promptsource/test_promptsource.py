@@ -289,12 +289,12 @@ def test_missing_folders_and_datasets_are_named(tmp_path):
     with pytest.raises(ValueError, match="nor for any other dataset; give a checkout"):
         load_templates(tmp_path, "anli")
     write(tmp_path, one_template(), "super_glue/copa")
-    with pytest.raises(ValueError, match="'superglue/copa'.*did you mean 'super_glue/copa'"):
+    with pytest.raises(ValueError, match="'superglue/copa'.*did you mean super_glue/copa"):
         load_templates(tmp_path, "superglue/copa")
 
 
 def test_a_checkouts_own_layout_is_read(tmp_path):
     write(tmp_path / "promptsource" / "templates", one_template())
     assert [each.name for each in load_templates(tmp_path, "anli")] == ["asked"]
-    with pytest.raises(ValueError, match="did you mean 'anli'"):
+    with pytest.raises(ValueError, match="did you mean anli"):
         load_templates(tmp_path, "anlu")

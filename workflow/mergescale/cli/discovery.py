@@ -1,8 +1,14 @@
-"""Finds the commands: modules with a dataclass `Arguments` and a function `run(arguments)`.
+"""Finds the commands: modules with a dataclass `Arguments` and a function `run(args)`.
 
 The public commands are modules of `mergescale.cli`, the stages of a study modules of
-`mergescale.stages`. Only the module of the command that is called is imported, so that a call does
-not pay for the imports of the others; the list of `mergescale --help` is read from the sources.
+`mergescale.stages`. Such a module may also declare
+
+    RESUMABLE = True          after an interrupt, the same command resumes
+    HANDLES_SIGTERM = True    SIGTERM raises KeyboardInterrupt, so that the command cleans up
+    EPILOG = "..."            text below the arguments in `mergescale COMMAND --help`
+
+Only the module of the command that is called is imported, so that a call does not pay for the
+imports of the others; the list of `mergescale --help` is read from the sources.
 """
 
 from __future__ import annotations

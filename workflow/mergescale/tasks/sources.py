@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergescale.messages import did_you_mean, join_names
 from mergescale.tasks.task import Example, Task
 
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ def task_of(source: str, name: str, folder: Path | None = None, **settings: Any)
     tasks = tasks_of(source, folder, **settings)
     if name in tasks:
         return tasks[name]
-    close = get_close_matches(name, tasks, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"source {source!r} has no task {name!r}{hint}; it has: {', '.join(sorted(tasks))}"
+        f"source {source!r} has no task {name!r}{did_you_mean(name, tasks)}; "
+        f"it has: {join_names(sorted(tasks))}"
     )
 
 

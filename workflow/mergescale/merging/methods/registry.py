@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 
 from mergescale.merging import methods
 from mergescale.merging.method import Method
+from mergescale.messages import suggest
 
 
 @cache
@@ -41,8 +42,4 @@ def get_method(name: str) -> Method:
     known = all_methods()
     if name in known:
         return known[name]
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown merging method {name!r}; known are {', '.join(known)}{hint}")
+    raise ValueError(f"unknown merging method {name!r}; {suggest(name, known)}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import all_methods
+from mergescale.messages import did_you_mean, join_names
 
 TOP_KEYS = ("base", "experts", "merges", "preset", "dtype", "shard_size", "tokenizers")
 MERGE_KEYS = ("method", "experts", "seed", LAMBDA)
@@ -24,12 +24,11 @@ def check_keys(content: Mapping[str, Any], several: bool) -> None:
                 f"{key} stands beside merges; with several merges it belongs to each of them"
             )
         if key not in of_merge and key not in TOP_KEYS:
-            close = get_close_matches(key, (*TOP_KEYS, *of_merge), n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            allowed = ", ".join(dict.fromkeys((*TOP_KEYS, *MERGE_KEYS)))
+            hint = did_you_mean(key, (*TOP_KEYS, *of_merge))
+            allowed = join_names(dict.fromkeys((*TOP_KEYS, *MERGE_KEYS)))
             raise ValueError(
-                f"{key!r} is not a key of a recipe; {hint}allowed: {allowed} and the method's "
-                "parameters"
+                f"{key!r} is not a key of a recipe{hint or ';'} "
+                f"allowed: {allowed} and the method's parameters"
             )
 
 

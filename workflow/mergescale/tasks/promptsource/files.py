@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mergescale.messages import did_you_mean
 from mergescale.tasks.promptsource.template import PromptTemplate
 
 FILE = "templates.yaml"
@@ -142,8 +142,7 @@ def _none_for(folder: Path, path: str) -> str:
             f"{folder}: no {FILE} for {path!r} nor for any other dataset; give a checkout of "
             f"promptsource, or a folder with <dataset>/{FILE}"
         )
-    close = get_close_matches(path, there, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(path, there)
     return (
         f"{folder}: no templates for {path!r}, there is no {Path(path) / FILE} among {len(there)} "
         f"datasets{hint or '; add the file'}"
