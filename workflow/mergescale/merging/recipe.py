@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
@@ -12,6 +11,7 @@ from typing import Any
 from mergescale.checkpoints.folder import weight_files
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.methods.registry import get_method
+from mergescale.provenance.digests import record_digest
 
 
 def weights_digest(folder: str | Path) -> str:
@@ -74,5 +74,4 @@ class Recipe:
         """
         if self.lam == 0:
             return self.base
-        canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
-        return sha256(canonical.encode()).hexdigest()
+        return record_digest(self.as_dict())

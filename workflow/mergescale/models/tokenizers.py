@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from mergescale.provenance.digests import text_digest
 
 UNKNOWN, BEGIN, END, PAD = "<unk>", "<s>", "</s>", "<pad>"
 
@@ -113,7 +114,7 @@ class Encoder:
 
     def digest(self) -> str:
         """SHA-256 of how the tokenizer turns text into ids and back."""
-        return sha256(self.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        return text_digest(self.tokenizer.backend_tokenizer.to_str())
 
     def text(self, ids: list[int]) -> str:
         """Readable text of generated ids."""

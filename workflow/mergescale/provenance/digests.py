@@ -59,10 +59,20 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def text_digest(text: str) -> str:
+    """SHA-256 of a text, as 64 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def text_hash(text: str) -> int:
+    """A number in [0, 2**64) that is the same for a text in every process and on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
 def record_digest(record: Any) -> str:
     """SHA-256 of a record's canonical JSON (sorted keys, no blanks)."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text_digest(text)
 
 
 @cache

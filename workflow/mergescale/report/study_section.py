@@ -1,9 +1,7 @@
 """What the study is, and where its numbers come from: study.json as definition lists and tables."""
 
-import hashlib
-from pathlib import Path
-
 from mergescale.analysis import labels
+from mergescale.provenance.digests import file_digest
 from mergescale.report.elements import Markup, escaped, paragraph, section, table
 
 # Keys with a place of their own; every other key is a key fact.
@@ -19,9 +17,7 @@ def about(study: dict) -> Markup:
 
 def provenance(study: dict, files: dict) -> Markup:
     """study.json's "provenance", and a digest of each file this page was made from."""
-    digests = [
-        (name, hashlib.sha256(Path(path).read_bytes()).hexdigest()) for name, path in files.items()
-    ]
+    digests = [(name, file_digest(path)) for name, path in files.items()]
     given = study.get("provenance")
     given = {"": given} if given and not isinstance(given, dict) else given
     return section(

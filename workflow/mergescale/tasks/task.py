@@ -6,10 +6,11 @@ nothing downstream can tell the sources apart.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from mergescale.provenance.digests import text_hash
 
 SPLITS = ("train", "validation", "test")
 KINDS = ("rank", "generate")
@@ -79,7 +80,7 @@ class Task:
 
 def stable_fraction(text: str) -> float:
     """Map `text` to a number in [0, 1) that is the same in every process and on every machine."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+    return text_hash(text) / 2**64
 
 
 def split_of(content: str, *, validation: float = 0.1, test: float = 0.15) -> str:

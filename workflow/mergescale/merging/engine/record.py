@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.statistics import MergeStatistics
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.statistics import over_tensors
+from mergescale.provenance.digests import file_digest, record_digest
 
 
 def plan(merge: Merge, engine: Engine) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def plan(merge: Merge, engine: Engine) -> dict[str, Any]:
     return {
         "mergescale": __version__,
         "method": merge.method.name,
-        "code": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "code": file_digest(source),
         "experts": list(merge.experts),
         "settings": merge.settings,
         "weights": {expert: merge.weights.get(expert, 1.0) for expert in merge.experts},
@@ -100,5 +99,4 @@ def _told(merge: Merge, found: MergeStatistics) -> dict[str, Any]:
 
 def plan_digest(content: Any) -> str:
     """SHA-256 of a plan, or of several."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return record_digest(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.merging.ops.trim import Cutoff
 from mergescale.merging.statistics import MagnitudeThreshold
+from mergescale.provenance.digests import text_digest
 
 _FORMAT = 2
 
@@ -68,4 +68,4 @@ def _file(
 ) -> Path:
     """By what decides a threshold; models are known by their files' names, sizes and times."""
     key = json.dumps([_FORMAT, base.fingerprint(), expert.fingerprint(), *astuple(wish)])
-    return kept / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    return kept / f"{text_digest(key)[:32]}.json"

@@ -7,11 +7,11 @@ filled, with labels balanced, contents disjoint between splits, and every row di
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mergescale.provenance.digests import text_digest
 from mergescale.tasks.task import Example, Task, split_of
 
 # A draw is given up for lost after this many unlucky tries in a row: the contents are exhausted.
@@ -84,7 +84,7 @@ def _fill(
         for _ in range(PATIENCE):
             content = draw(rng, label)
             template = rng.choice(names)
-            digest = hashlib.sha256(f"{template}|{content.key}".encode()).hexdigest()[:12]
+            digest = text_digest(f"{template}|{content.key}")[:12]
             if digest not in seen and split_of(f"{name}/{content.key}") == split:
                 break
         else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mergescale.provenance.digests import text_digest
 from mergescale.tasks.task import Example
 
 
@@ -24,5 +24,4 @@ Reader = Callable[[], Iterator[Batch]]
 
 def row_id(task: str, *texts: str) -> str:
     """The id of a row: its task and a digest of what it says, so that equal rows are one."""
-    digest = hashlib.sha256(json.dumps([task, *texts]).encode()).hexdigest()
-    return f"{task}-{digest[:16]}"
+    return f"{task}-{text_digest(json.dumps([task, *texts]))[:16]}"

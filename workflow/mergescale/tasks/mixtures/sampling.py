@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from array import array
 
 import numpy as np
 
+from mergescale.provenance.digests import text_hash
 from mergescale.tasks.mixtures.decontamination import Decontamination
 from mergescale.tasks.mixtures.example_batches import Reader
 from mergescale.tasks.task import Example
@@ -53,7 +53,7 @@ def draw(
 
 def _place(name: str) -> int:
     """The place of an id in the order in which rows are drawn, from 0 below 2**64."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return text_hash(name)
 
 
 def _shares(sizes: dict[str, int], rows: int) -> dict[str, int]:

@@ -14,13 +14,13 @@ within a split give their answers together.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mergescale.provenance.digests import text_digest
 from mergescale.tasks.public.columns import mismatch, texts_in, written
 from mergescale.tasks.public.dataset import Dataset
 from mergescale.tasks.public.json_lines import JsonRow
@@ -180,7 +180,7 @@ def _id(dataset: Dataset, values: Mapping[str, Any]) -> str:
 
 
 def _digest(content: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return text_digest(json.dumps(content))[:16]
 
 
 def _divided(
