@@ -17,7 +17,7 @@ from statistics import median
 IMPORTS = {
     "python alone": "pass",
     "configuration (each parse of the Snakefile)": "import mergescale.config",
-    "tasks of the micro world": "import mergescale.tasks.micro_world, pyarrow.parquet",
+    "tasks of the micro world": "import mergescale.tasks.micro_world.evaluation, pyarrow.parquet",
     "torch": "import torch",
     "accelerate": "import accelerate",
     "training stage": "import mergescale.stages.bases",

@@ -9,7 +9,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, Qwen2Config, Qwen2Fo
 
 from mergescale.models.loading import initialize, save
 from mergescale.models.tokenizers import train_word_tokenizer
-from mergescale.tasks.files import write_examples
+from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.task import Example
 
 torch.set_num_threads(1)

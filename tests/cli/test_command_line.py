@@ -15,7 +15,7 @@ import torch
 
 from mergescale.cli.main import main
 from mergescale.models.loading import load, save
-from mergescale.tasks.files import write_documents, write_examples
+from mergescale.tasks.example_files import write_documents, write_examples
 
 STAGES = (
     "task task-table datasets mixture corpus draws tokenizer adopt fetch-model pretrain finetune "

@@ -14,7 +14,7 @@ from mergescale.evaluation.scorer import Prediction, Scorer
 from mergescale.models.loading import load, save
 from mergescale.stages.scoring import build_encoder
 from mergescale.stages.template_scores import template_scores
-from mergescale.tasks.files import write_examples
+from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.task import Example
 
 REAL_ROWS = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -14,7 +14,7 @@ from conftest import environment
 
 import mergescale
 from mergescale import config
-from mergescale.tasks.files import read_examples
+from mergescale.tasks.example_files import read_examples
 
 PACKAGE = Path(mergescale.__file__).parent
 REPOSITORY = PACKAGE.parent.parent

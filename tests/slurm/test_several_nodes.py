@@ -16,7 +16,7 @@ from runs import NEVER, Run, accounted
 from safetensors.torch import load_file
 
 from mergescale.models.loading import save
-from mergescale.tasks.files import write_examples
+from mergescale.tasks.example_files import write_examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 

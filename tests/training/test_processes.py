@@ -28,7 +28,7 @@ from torch.distributed.tensor import DTensor
 from mergescale.cli.main import main
 from mergescale.models.loading import save
 from mergescale.models.tokenizers import Encoder
-from mergescale.tasks.files import write_examples
+from mergescale.tasks.example_files import write_examples
 from mergescale.training import distributed as processes
 from mergescale.training import launch, sharding
 from mergescale.training import trainer as loop

@@ -20,7 +20,7 @@ from engine_models import (  # noqa: F401
 from safetensors import safe_open
 
 from mergescale.checkpoints import blocks as streaming_pieces
-from mergescale.checkpoints.blocks import BLOCK, element_bytes, block_elements
+from mergescale.checkpoints.blocks import BLOCK, block_elements, element_bytes
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors

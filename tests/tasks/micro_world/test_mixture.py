@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks import micro_world as micro
+from mergescale.tasks.micro_world import evaluation
 from mergescale.tasks.micro_world import mixture as package
 from mergescale.tasks.micro_world.knowledge import THING_MOTIVES
-from mergescale.tasks.micro_world.mixture import FORMS, MIXTURE, WEIGHTS, mixture, page
+from mergescale.tasks.micro_world.mixture import MIXTURE, MIXTURE_TASKS, WEIGHTS, mixture, page
 from mergescale.tasks.micro_world.mixture.reference import PAIRS
 from mergescale.tasks.task import split_of
 
@@ -66,10 +66,10 @@ def runs(template: str, length: int) -> set[tuple[str, ...]]:
 def evaluation_templates() -> dict[str, str]:
     """Templates of the 23 tasks, read from the `templates=` arguments in their sources."""
     found = {}
-    for module in pkgutil.iter_modules(micro.__path__):
+    for module in pkgutil.iter_modules(evaluation.__path__):
         if module.ispkg:
             continue
-        tree = ast.parse((Path(micro.__path__[0]) / f"{module.name}.py").read_text())
+        tree = ast.parse((Path(evaluation.__path__[0]) / f"{module.name}.py").read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "templates":
                 if isinstance(node.value, ast.Dict):
@@ -91,7 +91,7 @@ def test_mixture_is_broad_and_follows_its_weights(rows):
     assert all(abs(counts[n] - ROWS * weight / total) <= 1 for n, weight in WEIGHTS.items())
     kinds = Counter(task.kind for task in MIXTURE.values())
     assert min(kinds["rank"], kinds["generate"]) >= 10
-    assert all(2 <= len(form.wordings) <= 4 for form in FORMS.values())
+    assert all(2 <= len(entry.wordings) <= 4 for entry in MIXTURE_TASKS.values())
 
 
 def test_mixture_is_deterministic_with_unique_ids(rows):
@@ -130,19 +130,21 @@ def test_no_template_of_the_mixture_is_one_of_evaluation():
     assert len(evaluated) >= 69
     for length in (5, 8):
         theirs = {run for text in evaluated.values() for run in runs(text, length)}
-        for form in FORMS.values():
-            for wording in form.wordings:
+        for entry in MIXTURE_TASKS.values():
+            for wording in entry.wordings:
                 shared = runs(wording.text, length) & theirs
-                assert not shared, f"{form.task.name} shares {shared} with a template of evaluation"
+                assert not shared, (
+                    f"{entry.task.name} shares {shared} with a template of evaluation"
+                )
     normal = {tuple(words(text)) for text in evaluated.values()}
-    for form in FORMS.values():
-        for wording in form.wordings:
+    for entry in MIXTURE_TASKS.values():
+        for wording in entry.wordings:
             assert tuple(words(wording.text)) not in normal, wording.text
 
 
 def test_no_evaluated_prompt_is_in_the_mixture(rows):
     prompts = {example.input for _, example in rows}
-    for task in micro.TASKS.values():
+    for task in evaluation.TASKS.values():
         for split in ("validation", "test"):
             assert not prompts & {e.input for e in task.examples(split, 50, 0)}, task.name
 
@@ -152,7 +154,7 @@ def test_no_evaluated_content_is_in_the_mixture(rows, task):
     """No prompt of the mixture holds all parts of a content of the test or validation split."""
     place, slots = CONTENTS[task]
     module, function = place.split(".")
-    draw = getattr(importlib.import_module(f"{micro.__name__}.{module}"), function)
+    draw = getattr(importlib.import_module(f"{evaluation.__name__}.{module}"), function)
     text = "\n".join(f"{e.input} {e.target}" for _, e in rows).lower().replace("...", "_")
     rng = random.Random(task)
     for _ in range(300):

@@ -97,7 +97,7 @@ def test_other_tasks_are_not_taken_for_them(name):
 
 
 def test_every_dataset_of_the_study_is_known_by_its_own_name():
-    from mergescale.tasks.micro_world import TASKS
+    from mergescale.tasks.micro_world.evaluation import TASKS
 
     assert set(STUDY) == set(TASKS)
     assert not set(STUDY) & set(OTHERS)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mergescale.cli.main import main
-from mergescale.tasks.files import read_examples, write_examples
+from mergescale.tasks.example_files import read_examples, write_examples
 from mergescale.tasks.mixtures import hub_source as hub
 from mergescale.tasks.mixtures.ngram_overlap import Ngrams
 from mergescale.tasks.sources import mixture_examples

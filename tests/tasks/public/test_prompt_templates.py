@@ -11,7 +11,7 @@ import hub_stub
 import pytest
 
 from mergescale.cli.main import main
-from mergescale.tasks.files import read_examples, subset
+from mergescale.tasks.example_files import read_examples, subset
 from mergescale.tasks.public import Settings, tasks_in
 from mergescale.tasks.task import SPLITS, Example
 
@@ -186,7 +186,16 @@ def test_all_templates_see_the_same_rows(tmp_path):
     chosen = subset(found, 4)
     assert [e.row for e in chosen] == [e.id for e in subset(single, 4) for _ in range(3)]
     # Numbers count rows all along: tasks.rows, evaluation.test_rows, task.json.
-    arguments = ["task", "mrpc", "--source", "folder", "--folder", str(tmp_path), "--template-mode", "all"]
+    arguments = [
+        "task",
+        "mrpc",
+        "--source",
+        "folder",
+        "--folder",
+        str(tmp_path),
+        "--template-mode",
+        "all",
+    ]
     assert main([*arguments, "--rows", "9", "5", "7", "--out", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "task.json").read_text())["rows"]["test"] == 7
     assert len(read_examples(tmp_path / "out" / "test.parquet")) == 21

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mergescale import config as study_config
-from mergescale.tasks.files import read_examples
+from mergescale.tasks.example_files import read_examples
 from mergescale.tasks.public import DATASETS, Settings, tasks_in
 from mergescale.tasks.sources import mixture_examples
 from mergescale.tasks.task import SPLITS

@@ -11,7 +11,7 @@ from pathlib import Path
 from mergescale.evaluation.metrics import GENERATION_METRICS, RANK_METRICS
 from mergescale.evaluation.requests import EncodedTask
 from mergescale.provenance.digests import record_digest
-from mergescale.tasks.files import read_examples, subset
+from mergescale.tasks.example_files import read_examples, subset
 from mergescale.tasks.task import KINDS, Example
 
 

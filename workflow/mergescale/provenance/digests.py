@@ -17,16 +17,22 @@ _LIBRARY = Path(__file__).resolve().parent.parent
 # again; imported modules are invisible to its own rerun triggers.
 STAGES: dict[str, tuple[str, ...]] = {
     # By source: a change in how real rows are read leaves a study of the micro world as it is.
-    "micro_tasks": ("tasks/micro_world", "tasks/files.py", "tasks/task.py"),
-    "real_tasks": ("tasks/public", "tasks/promptsource", "tasks/files.py", "tasks/task.py"),
+    "micro_tasks": ("tasks/micro_world", "tasks/example_files.py", "tasks/task.py"),
+    "real_tasks": ("tasks/public", "tasks/promptsource", "tasks/example_files.py", "tasks/task.py"),
     "real_mixture": (
         "tasks/mixtures",
         "tasks/public/json_lines.py",
-        "tasks/files.py",
+        "tasks/example_files.py",
         "tasks/task.py",
     ),
-    "training": ("training", "models", "stages/bases.py", "tasks/files.py", "tasks/task.py"),
-    "evaluation": ("evaluation", "models", "tasks/files.py", "tasks/task.py"),
+    "training": (
+        "training",
+        "models",
+        "stages/bases.py",
+        "tasks/example_files.py",
+        "tasks/task.py",
+    ),
+    "evaluation": ("evaluation", "models", "tasks/example_files.py", "tasks/task.py"),
     "merging": ("merging", "stages/merge_scores.py"),
     # Merged folders; a study's sweep happens in memory.
     "streaming": ("merging/engine",),

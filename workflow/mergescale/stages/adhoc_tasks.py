@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.provenance.atomic import write_json
-from mergescale.tasks.files import write_examples
+from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.sources import task_of
 
 

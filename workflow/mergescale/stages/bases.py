@@ -19,7 +19,7 @@ from mergescale.models.tokenizers import Encoder, train_word_tokenizer
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, file_digest, record_digest
 from mergescale.provenance.versions import versions
-from mergescale.tasks.files import read_documents, read_examples
+from mergescale.tasks.example_files import read_documents, read_examples
 from mergescale.timing import timed
 from mergescale.training.batches import answer_stream, document_stream
 from mergescale.training.compute_plan import Placement
@@ -34,9 +34,9 @@ def make_tokenizer(out: Path) -> None:
     Its words are those of the whole world, not of the tasks that a configuration chooses: adding a
     task must not change the models that are there.
     """
-    from mergescale.tasks.micro_world.vocabulary import texts
+    from mergescale.tasks.micro_world.corpus import tokenizer_texts
 
-    train_word_tokenizer(texts()).save_pretrained(out)
+    train_word_tokenizer(tokenizer_texts()).save_pretrained(out)
 
 
 def pretrain(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.provenance.atomic import replacing, write_json
-from mergescale.tasks.files import read_examples, write_documents, write_examples
+from mergescale.tasks.example_files import read_examples, write_documents, write_examples
 from mergescale.tasks.mixtures.decontamination import Decontamination
 from mergescale.tasks.mixtures.ngram_overlap import ngrams_of_tasks
 from mergescale.tasks.sources import corpus_documents, mixture_examples, task_of

@@ -28,7 +28,7 @@ def tasks_of(source: str, folder: Path | None = None, **settings: Any) -> dict[s
         ValueError: the source is unknown, or needs a folder and got none.
     """
     if source == "micro":
-        from mergescale.tasks.micro_world import TASKS
+        from mergescale.tasks.micro_world.evaluation import TASKS
 
         return TASKS
     if source in ("folder", "hub"):

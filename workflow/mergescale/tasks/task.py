@@ -1,7 +1,7 @@
-"""What is asked of a model: an `Example` is one prompt with its answer, a `Task` makes examples.
+"""`Task` and `Example`: a dataset with its prompts, and one prompt with its answer.
 
-Every source of tasks (the micro world, local files of real rows) yields these two types, and
-nothing downstream can tell the sources apart.
+Every source of tasks (the micro world, a local folder, the Hugging Face hub) yields these two
+types; everything downstream treats the sources alike.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ KINDS = ("rank", "generate")
 
 @dataclass(frozen=True)
 class Example:
-    """One prompt, its gold answer and what is needed to score a model's answer.
+    """A rendered prompt with its gold answer and what is needed to score a prediction.
 
     Attributes:
         id: stable name, unique within the task over all splits; `<row>/<template>` where a row is
-            asked in several templates.
+            rendered by every template.
         template: name of the prompt template that rendered `input`.
         input: the prompt.
         target: the gold answer, as the model is trained to write it.
         choices: all label strings that rank classification compares; empty for generation.
-        references: accepted answers for generation metrics; `(target,)` where there is just one.
+        references: accepted answers for generation metrics; `(target,)` where there is only one.
+
+    Raises:
+        ValueError: the target is not one of the choices.
     """
 
     id: str
@@ -39,7 +42,7 @@ class Example:
 
     @property
     def row(self) -> str:
-        """The row that the example asks about; its own id unless that ends with its template."""
+        """Id of the row that the example was rendered from."""
         return self.id.removesuffix(f"/{self.template}")
 
     def __post_init__(self) -> None:
@@ -52,7 +55,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Task:
-    """A dataset with its way of being asked and scored.
+    """A dataset with its prompts, choices and metric.
 
     Attributes:
         name: file name of the task, e.g. `hellaswag`.
@@ -61,8 +64,9 @@ class Task:
         metric: name of a metric of `mergescale.evaluation.metrics`, e.g. `accuracy`, `squad_f1`.
         describe: one sentence for the documentation.
         examples: `examples(split, rows, seed)` returns the examples of at most `rows` rows of a
-            split; most sources make one of a row.
-        record: what else task.json says, asked for after `examples`.
+            split; one per row, unless every template renders each row.
+        record: further fields of task.json; called after `examples`.
+        resembles: how a task of the micro world resembles the dataset that it stands in for.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Task:
     describe: str
     examples: Callable[[str, int, int], list[Example]]
     record: Callable[[], dict[str, Any]] = dict
+    resembles: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -79,12 +84,18 @@ class Task:
 
 
 def stable_fraction(text: str) -> float:
-    """Map `text` to a number in [0, 1) that is the same in every process and on every machine."""
+    """Hash a text to a number in [0, 1) that is the same in every process, on every machine."""
     return text_hash(text) / 2**64
 
 
 def split_of(content: str, *, validation: float = 0.1, test: float = 0.15) -> str:
-    """Assign a piece of content to a split by its hash, so that splits are disjoint by nature."""
+    """Assign a content to a split by its hash, so that splits are disjoint by construction.
+
+    Args:
+        content: identifies the content.
+        validation: fraction of contents that are validation contents.
+        test: fraction of contents that are test contents.
+    """
     fraction = stable_fraction(content)
     if fraction < test:
         return "test"

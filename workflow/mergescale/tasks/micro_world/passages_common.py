@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 
-from mergescale.tasks.micro_world import structure_to_text, summarization
-from mergescale.tasks.micro_world.sentiment import VERDICTS, app_review, film_review
-from mergescale.tasks.micro_world.topic_classification import CLASSES, TOPICS, entry, headline
+from mergescale.tasks.micro_world.evaluation import structure_to_text, summarization
+from mergescale.tasks.micro_world.evaluation.sentiment import VERDICTS, app_review, film_review
+from mergescale.tasks.micro_world.evaluation.topic_classification import (
+    CLASSES,
+    TOPICS,
+    entry,
+    headline,
+)
 from mergescale.tasks.micro_world.world import (
     WORLD,
     a,

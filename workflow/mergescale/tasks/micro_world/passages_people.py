@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mergescale.tasks.micro_world.closed_book_qa import two_hops
+from mergescale.tasks.micro_world.evaluation.closed_book_qa import two_hops
 from mergescale.tasks.micro_world.facts import relations_of, value
 from mergescale.tasks.micro_world.world import WORLD, a, at, knowledge, lexicon, sentence
 

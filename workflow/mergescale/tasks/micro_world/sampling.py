@@ -1,8 +1,8 @@
-"""From a way of drawing contents to the examples of a task.
+"""Builds a task of the micro world from prompt templates and a function that samples contents.
 
-A task of the micro world is a set of prompt templates and a function that draws one content: what
-the prompt is about, its gold answer and its choices. This module draws contents until a split is
-filled, with labels balanced, contents disjoint between splits, and every row distinct.
+A content is what a prompt is about, with its gold answer and its choices, independent of the
+template. Contents are sampled until a split is full: labels are balanced, the splits share no
+content, and no row occurs twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from mergescale.provenance.digests import text_digest
 from mergescale.tasks.task import Example, Task, split_of
 
-# A draw is given up for lost after this many unlucky tries in a row: the contents are exhausted.
-PATIENCE = 600
+# After this many consecutive rejected samples the contents count as exhausted.
+MAX_TRIES = 600
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Content:
     choices: tuple[str, ...] = ()
 
 
-# draw(rng, label): one content; `label` in 0..labels-1 asks for a class or the answer's position.
+# draw(rng, label): one content; `label`, from 0 to labels - 1, is its class or the position of its
+# answer.
 Draw = Callable[[random.Random, int], Content]
 
 
@@ -45,24 +46,32 @@ def make_task(
     metric: str,
     describe: str,
     *,
+    resembles: str,
     templates: Mapping[str, str],
     draw: Draw,
     labels: int = 1,
 ) -> Task:
-    """A task whose examples are `templates` filled with contents from `draw`.
+    """Build a task whose examples are `templates` filled with contents from `draw`.
 
-    `labels` is the number of values of `draw`'s second argument; they come equally often. The kind
-    of the task follows from the metric: accuracy is computed by ranking choices.
+    Args:
+        name: name of the task.
+        title: the title of the dataset that it stands in for.
+        metric: `accuracy` ranks the choices of a content; any other metric scores generation.
+        describe: one sentence for the documentation.
+        resembles: how the task resembles that dataset, for docs/micro_world.md.
+        templates: prompt templates by name; their slots are those of `Content.slots`.
+        draw: samples a content.
+        labels: number of values of `draw`'s second argument; each is used equally often.
     """
 
     def examples(split: str, rows: int, seed: int) -> list[Example]:
-        return _fill(name, templates, draw, labels, split, rows, seed)
+        return _sample_rows(name, templates, draw, labels, split, rows, seed)
 
     kind = "rank" if metric == "accuracy" else "generate"
-    return Task(name, title, kind, metric, describe, examples)
+    return Task(name, title, kind, metric, describe, examples, resembles=resembles)
 
 
-def _fill(
+def _sample_rows(
     name: str,
     templates: Mapping[str, str],
     draw: Draw,
@@ -71,17 +80,18 @@ def _fill(
     rows: int,
     seed: int,
 ) -> list[Example]:
+    """At most `rows` distinct examples of a split."""
     rng = random.Random(f"{seed}/{name}/{split}")
     names = tuple(templates)
     seen: set[str] = set()
     found: list[Example] = []
     order: list[int] = []
     while len(found) < rows:
-        if not order:  # one block of all labels after the other keeps every prefix balanced
+        if not order:  # blocks with each label once keep every prefix balanced
             order = list(range(labels))
             rng.shuffle(order)
         label = order.pop()
-        for _ in range(PATIENCE):
+        for _ in range(MAX_TRIES):
             content = draw(rng, label)
             template = rng.choice(names)
             digest = text_digest(f"{template}|{content.key}")[:12]
@@ -107,7 +117,7 @@ def _fill(
 def place_answer(
     rng: random.Random, answer: str, others: list[str] | tuple[str, ...], position: int
 ) -> tuple[str, ...]:
-    """The choices in random order with the gold answer at `position`."""
+    """The choices in random order, with the gold answer at `position`."""
     mixed = list(others)
     rng.shuffle(mixed)
     mixed.insert(position, answer)

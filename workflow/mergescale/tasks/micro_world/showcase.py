@@ -1,52 +1,17 @@
-"""One example of each task and a few documents, for the page docs/micro_world.md.
+"""Writes docs/micro_world.md: one example of each task and a few documents of the corpus.
 
-`python -m mergescale.tasks.micro_world.showcase > docs/micro_world.md` writes the page anew; a test
-keeps the page in step with the tasks.
+`python -m mergescale.tasks.micro_world.showcase > docs/micro_world.md` updates the page; a test
+checks that it is up to date.
 """
 
 from __future__ import annotations
 
-from mergescale.tasks.micro_world import CATEGORIES, corpus
+from mergescale.config.schema import schema
+from mergescale.tasks.micro_world.corpus import corpus
+from mergescale.tasks.micro_world.evaluation import CATEGORIES
 from mergescale.tasks.micro_world.world import WORLD, join, knowledge, lexicon
 from mergescale.tasks.task import Example, Task
 
-# Why a task is the stand-in of its dataset.
-WHY = {
-    "dream": "as in DREAM, a dialogue of two speakers with three answers; a wrong answer "
-    "may be what the other one said.",
-    "cosmos_qa": "as in Cosmos QA, the answer stands nowhere in the story: feelings, means and "
-    "motives must be inferred by common sense; four answers.",
-    "adversarial_qa": "as in Adversarial QA, the answer is a span of the passage, and a second "
-    "sentence that looks alike is there to mislead.",
-    "ropes": "as in ROPES, a rule of cause and effect has to be applied to a new situation; the "
-    "answer is a span of the situation.",
-    "hotpot_qa": "as in HotpotQA asked without context, the answer needs two facts; the thing in "
-    "the middle (a friend, a mother, a home town, a job, a pet) is not named.",
-    "wiki_qa": "as in WikiQA, a question and a candidate sentence about the same subject; only "
-    "sometimes it is the answer.",
-    "app_reviews": "as in App Reviews, opinions of users of an app with one to five stars.",
-    "imdb": "as in IMDB, a verdict on a film, often after a word on the other side.",
-    "ag_news": "as in AG News, two sentences of news from one of four sections of the paper.",
-    "dbpedia": "as in DBPedia, the first sentence of an encyclopedia entry, from one of 14 "
-    "classes; titles tell nothing about the class.",
-    "common_gen": "as in CommonGen, unordered concepts become one plain sentence.",
-    "wiki_bio": "as in WikiBio, a table of facts about a person becomes a sentence of biography.",
-    "cnn_dailymail": "as in CNN/DailyMail, highlights that are copied from the article's lead.",
-    "xsum": "as in XSum, one sentence that says it all and is not a sentence of the article.",
-    "mrpc": "as in MRPC, two statements that share many words; they are paraphrases or not.",
-    "qqp": "as in QQP, two questions about the same subject; they ask for the same thing or not.",
-    "copa": "as in COPA, two alternatives, and either the cause or the effect is asked.",
-    "hellaswag": "as in HellaSwag, the beginning of an everyday activity with four endings, all of "
-    "them things that people do.",
-    "anli": "as in ANLI, three answers and a premise built to mislead: the hypothesis at times "
-    "repeats what is true of the other animal.",
-    "rte": "as in RTE, two answers; entailment by a more general word or by a synonym.",
-    "wsc": "as in WSC (in T0's form), does the pronoun stand for this noun? By gender, by number, "
-    "or by sense, where one word in the sentence turns the answer round.",
-    "winogrande": "as in Winogrande, a blank, two names, and a twin sentence in which one word "
-    "turns the answer round.",
-    "wic": "as in WiC, one word in two sentences, used in one sense or in two.",
-}
 HEAD = """\
 # The micro world
 
@@ -123,17 +88,19 @@ def _world_rows() -> list[tuple[str, str]]:
 
 
 def showcase() -> list[tuple[str, Task, Example]]:
-    """(category, task, first test example) for every task, in the order of the study."""
+    """(category, task, first test example) of every task; the study's categories come first."""
+    tasks = schema()["properties"]["tasks"]["properties"]
+    study = [*tasks["held_in"]["default"], *tasks["held_out"]["default"]]
     return [
-        (category.__name__.rsplit(".", 1)[1], task, task.examples("test", 1, 0)[0])
-        for category in CATEGORIES
-        for task in category.TASKS
+        (category, task, task.examples("test", 1, 0)[0])
+        for category in dict.fromkeys([*study, *CATEGORIES])
+        for task in CATEGORIES.get(category, ())
     ]
 
 
 def page() -> str:
     """The whole of docs/micro_world.md."""
-    from mergescale.tasks.micro_world.closed_book_qa import ALL_HOPS
+    from mergescale.tasks.micro_world.evaluation.closed_book_qa import ALL_HOPS
 
     lines = [HEAD + "".join(f"| {name} | {text} |\n" for name, text in _world_rows())]
     lines.append(TASKS_HEAD.format(hops=len(ALL_HOPS)))
@@ -144,7 +111,7 @@ def page() -> str:
             last = category
         choices = f" (of: {' / '.join(example.choices)})" if example.choices else ""
         lines.append(
-            f"\n**{task.title}** (`{task.name}`, {task.metric}): {WHY[task.name]}\n\n"
+            f"\n**{task.title}** (`{task.name}`, {task.metric}): {task.resembles}\n\n"
             f"> {example.input}\n>\n> **{example.target}**{choices}\n"
         )
     lines.append(CORPUS_HEAD)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mergescale.tasks.files import read_examples
+from mergescale.tasks.example_files import read_examples
 from mergescale.tasks.task import Example
 
 SPLITS = ("validation", "test")

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, meta
 
-from mergescale.tasks.promptsource import language
+from mergescale.tasks.promptsource import jinja_sandbox
 
 _CHOICES = "answer_choices"
 
@@ -53,11 +53,11 @@ class PromptTemplate:
     file: Path | None = None
 
     def __post_init__(self) -> None:
-        if language.SEPARATOR not in self.jinja:
+        if jinja_sandbox.SEPARATOR not in self.jinja:
             raise self._fault("jinja has no |||; write the prompt, ||| and the answer")
         for field in ("jinja", _CHOICES):
             try:
-                environment = language.environment()
+                environment = jinja_sandbox.environment()
                 environment.compile(environment.parse(getattr(self, field) or ""))
             except TemplateSyntaxError as error:
                 raise self._fault(
@@ -92,15 +92,17 @@ class PromptTemplate:
             raise self._fault(
                 f"the row has a column {_CHOICES!r}, a name templates need; rename it"
             )
-        values = {key: language.protected(value) for key, value in row.items()}
+        values = {key: jinja_sandbox.protected(value) for key, value in row.items()}
         choices = None
         if self.answer_choices is not None:
-            choices = language.parts(self._fill(_CHOICES, values, row))
-        prompt, *answers = language.parts(self._fill("jinja", {**values, _CHOICES: choices}, row))
-        targets = tuple(language.unprotected(answer) for answer in answers if answer)
+            choices = jinja_sandbox.parts(self._fill(_CHOICES, values, row))
+        prompt, *answers = jinja_sandbox.parts(
+            self._fill("jinja", {**values, _CHOICES: choices}, row)
+        )
+        targets = tuple(jinja_sandbox.unprotected(answer) for answer in answers if answer)
         if not prompt or not targets:
             return None
-        shown = tuple(language.unprotected(choice) for choice in choices or ())
+        shown = tuple(jinja_sandbox.unprotected(choice) for choice in choices or ())
         wrong = [target for target in targets if shown and target not in shown]
         if wrong and self.original_task:
             raise self._fault(
@@ -108,14 +110,16 @@ class PromptTemplate:
                 f"or answer_choices, or drop the template"
             )
         # IMDB's "Negation template", for one, uses its choices as words of a longer answer.
-        return Rendered(language.unprotected(prompt), targets, () if wrong else shown)
+        return Rendered(jinja_sandbox.unprotected(prompt), targets, () if wrong else shown)
 
     def _fill(self, field: str, values: dict[str, Any], row: Mapping[str, Any]) -> str:
         def seed() -> str:
             return f"{self.id}/{self.name}/{json.dumps(dict(row), sort_keys=True, default=str)}"
 
         try:
-            return self._compiled[field].render({**values, language.DRAWS: language.Draws(seed)})
+            return self._compiled[field].render(
+                {**values, jinja_sandbox.DRAWS: jinja_sandbox.Draws(seed)}
+            )
         # A template may do anything to a row: no other kind of error can be named.
         except Exception as error:
             what = " ".join(str(error).split()) or type(error).__name__
@@ -126,7 +130,7 @@ class PromptTemplate:
 
     @cached_property
     def _compiled(self) -> dict[str, Template]:
-        environment = language.environment()
+        environment = jinja_sandbox.environment()
         return {
             field: environment.from_string(text)
             for field, text in (("jinja", self.jinja), (_CHOICES, self.answer_choices))
@@ -136,7 +140,7 @@ class PromptTemplate:
     @cached_property
     def _columns(self) -> list[str]:
         """Columns that the template names, in alphabetical order."""
-        environment = language.environment()
+        environment = jinja_sandbox.environment()
         named: set[str] = set()
         for text in (self.jinja, self.answer_choices or ""):
             named |= meta.find_undeclared_variables(environment.parse(text))

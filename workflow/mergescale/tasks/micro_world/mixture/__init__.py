@@ -1,8 +1,10 @@
 """The instruction mixture of the micro world: many small tasks in the manner of FLAN.
 
-None of them is one of the 23 evaluation tasks and none shares a template with them; together they
-train the skills that those need, in other words. `MIXTURE` holds the tasks by name, `mixture` draws
-the rows on which bases are instruction-tuned.
+None of them is one of the 23 evaluation tasks, and none shares a template with them; together they
+train the skills that those need, in other words. `MIXTURE` has the tasks by name, and `mixture`
+samples the examples that bases are instruction-tuned on.
+
+The order of the modules below decides the order of the tasks, and with it what is sampled.
 """
 
 from __future__ import annotations
@@ -11,30 +13,35 @@ import random
 from itertools import accumulate
 
 from mergescale.tasks.micro_world.mixture import causes, logic, recall, reference, stories, words
-from mergescale.tasks.micro_world.mixture.form import Form
+from mergescale.tasks.micro_world.mixture.mixture_task import MixtureTask
 from mergescale.tasks.task import Example, Task
 
-FORMS: dict[str, Form] = {
-    made.task.name: made
+MIXTURE_TASKS: dict[str, MixtureTask] = {
+    entry.task.name: entry
     for module in (words, causes, reference, logic, stories, recall)
-    for made in module.TASKS
+    for entry in module.TASKS
 }
-MIXTURE: dict[str, Task] = {name: made.task for name, made in FORMS.items()}
-# Comparing, concluding and telling who is meant take a small model many more rows to learn than
-# knowing a word does: tasks that train them come this many times as often as the others.
-_OFTEN = 3
+MIXTURE: dict[str, Task] = {name: entry.task for name, entry in MIXTURE_TASKS.items()}
+# Small models need many more rows to learn to compare, to conclude and to resolve pronouns than to
+# learn a word: tasks that train these skills have this weight, all others 1.
+_HARD_WEIGHT = 3
 _HARD = (*reference.TASKS, *logic.TASKS)
 WEIGHTS: dict[str, int] = {
-    name: _OFTEN if made in _HARD or name.startswith("sense_") else 1
-    for name, made in FORMS.items()
+    name: _HARD_WEIGHT if entry in _HARD or name.startswith("sense_") else 1
+    for name, entry in MIXTURE_TASKS.items()
 }
 
 
 def mixture(rows: int, seed: int, *, validation: bool = False) -> list[tuple[str, Example]]:
-    """Draw `rows` examples in random order, with the names of their tasks.
+    """Sample examples of all tasks, in proportion to their `WEIGHTS`.
 
-    A task has rows in proportion to its weight in `WEIGHTS`. Ids are unique over all tasks. The
-    same `rows` and `seed` give the same list.
+    Args:
+        rows: number of examples.
+        seed: seed of the random numbers; the same rows and seed give the same list.
+        validation: sample validation contents in place of training contents.
+
+    Returns:
+        (task name, example) pairs in random order; ids are unique over all tasks.
     """
     split = "validation" if validation else "train"
     ends = list(accumulate(WEIGHTS.values()))
@@ -49,19 +56,19 @@ def mixture(rows: int, seed: int, *, validation: bool = False) -> list[tuple[str
     return drawn
 
 
-def showcase() -> list[tuple[Form, Example]]:
-    """Every task of the mixture with its first training example, for the documentation."""
-    return [(made, made.task.examples("train", 1, 0)[0]) for made in FORMS.values()]
+def showcase() -> list[tuple[MixtureTask, Example]]:
+    """Each task of the mixture with its first training example."""
+    return [(entry, entry.task.examples("train", 1, 0)[0]) for entry in MIXTURE_TASKS.values()]
 
 
 def page() -> str:
-    """The documentation page `docs/mixture.md`: what each task trains, with an example."""
-    lines = [_HEAD.format(count=len(FORMS))]
-    for made, example in showcase():
+    """The text of docs/mixture.md: what each task trains, with an example."""
+    lines = [_HEAD.format(count=len(MIXTURE_TASKS))]
+    for entry, example in showcase():
         lines += [
-            f"### {made.task.name}",
-            f"Trains: {made.skill}. {len(made.wordings)} wordings,"
-            f" weight {WEIGHTS[made.task.name]}.",
+            f"### {entry.task.name}",
+            f"Trains: {entry.skill}. {len(entry.wordings)} wordings,"
+            f" weight {WEIGHTS[entry.task.name]}.",
             f"> {example.input}<br>\n> **{example.target}**",
         ]
     return "\n\n".join(lines) + "\n"

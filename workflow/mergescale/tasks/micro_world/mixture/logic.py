@@ -5,7 +5,13 @@ from __future__ import annotations
 import random
 
 from mergescale.tasks.micro_world.lexicon import CATEGORIES, COLOURS, MASS_NOUNS, SPOTS, THINGS
-from mergescale.tasks.micro_world.mixture.form import Draw, coin, form, options, say
+from mergescale.tasks.micro_world.mixture.mixture_task import (
+    Content,
+    coin,
+    mixture_task,
+    options,
+    wording,
+)
 from mergescale.tasks.micro_world.mixture.scenes import (
     DEEDS,
     OPPOSITE,
@@ -84,76 +90,76 @@ def _slots(text: str, claim: str) -> dict[str, str]:
     return {"text": text, "claim": claim, "said": sentence(claim)}
 
 
-def _three_way(rng: random.Random) -> Draw:
+def _three_way(rng: random.Random) -> Content:
     text, claims = _claims(rng)
     label = rng.choice((FOLLOWS, AGAINST, OPEN))
-    return Draw(_slots(text, rng.choice(claims[label])), label, (FOLLOWS, AGAINST, OPEN))
+    return Content(_slots(text, rng.choice(claims[label])), label, (FOLLOWS, AGAINST, OPEN))
 
 
-def _kind_claim(rng: random.Random) -> Draw:
+def _kind_claim(rng: random.Random) -> Content:
     """A thing of a kind in the text, a kind in the claim."""
     text, claims = _of_kind(rng)
     yes = coin(rng)
     claim = rng.choice(claims[FOLLOWS if yes else OPEN])
-    return Draw(_slots(sentence(text), claim), "yes" if yes else "no", ("yes", "no"))
+    return Content(_slots(sentence(text), claim), "yes" if yes else "no", ("yes", "no"))
 
 
-def _state_claim(rng: random.Random) -> Draw:
+def _state_claim(rng: random.Random) -> Content:
     """A quality in the text, its synonym or its opposite in the claim."""
     text, claims = _of_state(rng)
     yes = coin(rng)
     claim = rng.choice(claims[FOLLOWS if yes else AGAINST])
-    return Draw(_slots(sentence(text), claim), "yes" if yes else "no", ("yes", "no"))
+    return Content(_slots(sentence(text), claim), "yes" if yes else "no", ("yes", "no"))
 
 
-def _agree(rng: random.Random) -> Draw:
+def _agree(rng: random.Random) -> Content:
     text, claims = _claims(rng)
     yes = coin(rng)
     claim = rng.choice(claims[FOLLOWS if yes else AGAINST])
-    return Draw(_slots(text, claim), "yes" if yes else "no", ("yes", "no"))
+    return Content(_slots(text, claim), "yes" if yes else "no", ("yes", "no"))
 
 
-def _which_follows(rng: random.Random) -> Draw:
+def _which_follows(rng: random.Random) -> Content:
     text, claims = _claims(rng)
     right = rng.choice(claims[FOLLOWS])
     wrong = [rng.choice(claims[label]) for label in (AGAINST, OPEN)]
-    return Draw({"text": text}, right, options(rng, right, wrong[: rng.choice((1, 2))]))
+    return Content({"text": text}, right, options(rng, right, wrong[: rng.choice((1, 2))]))
 
 
 _PLAIN = {FOLLOWS: "yes", AGAINST: "no", OPEN: "maybe"}
 
 TASKS = (
-    form(
+    mixture_task(
         "three_way", "tells true, false and open claims apart", _three_way,
-        say("Text: {text} Question: is it so that {claim}? Options: {listed}.", **_PLAIN),
-        say("If this is true, what about the claim? {text} {said} {either}?", **_PLAIN),
-        say(
+        wording("Text: {text} Question: is it so that {claim}? Options: {listed}.", **_PLAIN),
+        wording("If this is true, what about the claim? {text} {said} {either}?", **_PLAIN),
+        wording(
             "{text} Claim: {said} {either}?",
             follows="true", against="false", open="impossible to say",
         ),
-        say("{text} Can we say that {claim}?", **_PLAIN),
+        wording("{text} Can we say that {claim}?", **_PLAIN),
     ),
-    form(
+    mixture_task(
         "kind_claim", "checks what follows by the kind of a thing", _kind_claim,
         "{text} Can we conclude that {claim}?",
-        say("Text: {text} {said} {either}?", yes="true", no="false"),
-        say("{text} {said} Is this right or wrong?", yes="right", no="wrong"),
+        wording("Text: {text} {said} {either}?", yes="true", no="false"),
+        wording("{text} {said} Is this right or wrong?", yes="right", no="wrong"),
         "Given this text, are we sure that {claim}? {text} yes or no?",
     ),
-    form(
+    mixture_task(
         "state_claim", "checks what follows by synonyms and opposites", _state_claim,
         "{text} So is it true to say that {claim}?",
-        say("If so, {claim}: {either}? {text}", yes="true", no="false"),
-        say("{text} {said} Right or wrong?", yes="right", no="wrong"),
+        wording("If so, {claim}: {either}? {text}", yes="true", no="false"),
+        wording("{text} {said} Right or wrong?", yes="right", no="wrong"),
         "Text: {text} Question: can we say that {claim}?",
     ),
-    form(
+    mixture_task(
         "agree", "finds claims that cannot both be true", _agree,
         "{text} {said} Can both be true?",
-        say("Sentences: {text} {said} Do they agree or conflict?", yes="agree", no="conflict"),
-        say("{text} Somebody says that {claim}. Right or wrong?", yes="right", no="wrong"),
+        wording("Sentences: {text} {said} Do they agree or conflict?", yes="agree", no="conflict"),
+        wording("{text} Somebody says that {claim}. Right or wrong?", yes="right", no="wrong"),
     ),
-    form(
+    mixture_task(
         "which_follows", "chooses what follows from a text", _which_follows,
         "{text} What follows from this: {either}?", "Text: {text} True claim? Options: {parted}.",
         "Which claim is true? {text} {lettered}",

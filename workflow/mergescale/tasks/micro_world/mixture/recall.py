@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from mergescale.tasks.micro_world.lexicon import PLACES
-from mergescale.tasks.micro_world.mixture.form import Draw, coin, form
+from mergescale.tasks.micro_world.mixture.mixture_task import Content, coin, mixture_task
 from mergescale.tasks.micro_world.mixture.scenes import person
 from mergescale.tasks.micro_world.world import WORLD, a, join
 
@@ -41,17 +41,17 @@ def _fact(rng: random.Random) -> tuple[str, str, str, str, str]:
     return place.name, relation, getattr(place, relation), *_PLACE[relation]
 
 
-def _recall(rng: random.Random) -> Draw:
+def _recall(rng: random.Random) -> Content:
     subject, _, value, asked, _ = _fact(rng)
-    return Draw({"asked": asked.format(p=subject)}, value)
+    return Content({"asked": asked.format(p=subject)}, value)
 
 
-def _complete(rng: random.Random) -> Draw:
+def _complete(rng: random.Random) -> Content:
     subject, _, value, asked, _ = _fact(rng)
-    return Draw({"said": f"{asked.format(p=subject)} is"}, value)
+    return Content({"said": f"{asked.format(p=subject)} is"}, value)
 
 
-def _card(rng: random.Random) -> Draw:
+def _card(rng: random.Random) -> Content:
     """A card with two fields, made up, told in a sentence."""
     name = person(rng).name
     drawn = {
@@ -63,20 +63,20 @@ def _card(rng: random.Random) -> Draw:
     fields = rng.sample(tuple(drawn), 2)
     card = ", ".join(f"{field}: {drawn[field][0]}" for field in fields)
     told = join([drawn[field][1].format(v=drawn[field][0]) for field in fields])
-    return Draw({"card": card, "p": name}, f"{name} {told}.")
+    return Content({"card": card, "p": name}, f"{name} {told}.")
 
 
 TASKS = (
-    form(
+    mixture_task(
         "recall", "recalls a fact of the world", _recall,
         "Name {asked}.", "Question: do you know {asked}? Answer:",
         "I forgot {asked}. Please say it.",
     ),
-    form(
+    mixture_task(
         "complete_fact", "recalls a fact of the world", _complete,
         "Finish this: {said}", 'How does "{said}" go on?', "{said} ... Which word comes next?",
     ),
-    form(
+    mixture_task(
         "card", "tells a card in a sentence", _card,
         "Tell this card of {p}: {card}.", "{card}. What do we know about {p}?",
         metric="rouge_l",

@@ -6,7 +6,13 @@ import random
 
 from mergescale.tasks.micro_world.knowledge import MOTIVES, THING_MOTIVES
 from mergescale.tasks.micro_world.lexicon import PLACES, THINGS
-from mergescale.tasks.micro_world.mixture.form import Draw, coin, form, options, say
+from mergescale.tasks.micro_world.mixture.mixture_task import (
+    Content,
+    coin,
+    mixture_task,
+    options,
+    wording,
+)
 from mergescale.tasks.micro_world.mixture.scenes import person, sentence
 from mergescale.tasks.micro_world.world import WORLD, plural
 
@@ -45,7 +51,7 @@ _KEPT = ("had", "found", "washed", "wanted", "carried")
 _THEN = ("laughed", "was tired", "went home", "was late", "felt happy", "ate some bread")
 
 
-def _pronoun_fits(rng: random.Random) -> Draw:
+def _pronoun_fits(rng: random.Random) -> Content:
     """Whether a noun is a he, a she, an it or a they."""
     animal = rng.choice(HERD)
     nouns = {
@@ -58,7 +64,7 @@ def _pronoun_fits(rng: random.Random) -> Draw:
     it, other = rng.sample(pair, 2)
     yes = coin(rng)
     slots = {"noun": nouns[it], "it": it if yes else other}
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
 def _woman_and_man(rng: random.Random) -> list[str]:
@@ -106,16 +112,16 @@ def _pronoun(rng: random.Random) -> tuple[str, str, str, str, str]:
     return rng.choice(_WAYS)(rng)
 
 
-def _pronoun_choice(rng: random.Random) -> Draw:
+def _pronoun_choice(rng: random.Random) -> Content:
     text, it, said, right, wrong = _pronoun(rng)
-    return Draw({"text": text, "it": it, "said": said}, right, options(rng, right, [wrong]))
+    return Content({"text": text, "it": it, "said": said}, right, options(rng, right, [wrong]))
 
 
-def _pronoun_check(rng: random.Random) -> Draw:
+def _pronoun_check(rng: random.Random) -> Content:
     text, it, said, right, wrong = _pronoun(rng)
     yes = coin(rng)
     slots = {"text": text, "it": it, "said": said, "noun": right if yes else wrong}
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
 def _motive(rng: random.Random) -> tuple[str, str, str, str]:
@@ -133,42 +139,42 @@ def _motive(rng: random.Random) -> tuple[str, str, str, str]:
     return deed.format(a=names[0], b=names[1]), traits[which], names[which], names[1 - which]
 
 
-def _who_has_trait(rng: random.Random) -> Draw:
+def _who_has_trait(rng: random.Random) -> Content:
     said, trait, who, other = _motive(rng)
-    return Draw({"said": sentence(said), "trait": trait}, who, options(rng, who, [other]))
+    return Content({"said": sentence(said), "trait": trait}, who, options(rng, who, [other]))
 
 
-def _gap(rng: random.Random) -> Draw:
+def _gap(rng: random.Random) -> Content:
     """A name is missing from the reason."""
     said, trait, who, other = _motive(rng)
-    return Draw({"said": said, "trait": trait}, who, options(rng, who, [other]))
+    return Content({"said": said, "trait": trait}, who, options(rng, who, [other]))
 
 
 TASKS = (
-    form(
+    mixture_task(
         "pronoun_fits", "knows which pronoun a noun takes", _pronoun_fits,
         'Can "{it}" stand for {noun}?', 'We speak of {noun}. Is "{it}" right? yes or no?',
-        say('Claim: {noun} is a "{it}". {either}?', yes="true", no="false"),
+        wording('Claim: {noun} is a "{it}". {either}?', yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "pronoun_choice", "finds the person or thing behind a pronoun", _pronoun_choice,
         '{text} By "{it}", do we mean {either}?', "Text: {text} Question: who or what {said}?",
         'Which name or thing does "{it}" stand for? {text}',
         "{text} Choose who or what {said}: {either}.",
     ),
-    form(
+    mixture_task(
         "pronoun_check", "checks the person or thing behind a pronoun", _pronoun_check,
         "{text} Is it {noun} that {said}?",
         '{text} Question: can we put {noun} for "{it}"? yes or no?',
-        say('Text: {text} Claim: "{it}" is {noun}. {either}?', yes="true", no="false"),
+        wording('Text: {text} Claim: "{it}" is {noun}. {either}?', yes="true", no="false"),
         "Do we mean {noun} when we say {it} here? {text}",
     ),
-    form(
+    mixture_task(
         "who_has_trait", "infers which of two people is meant", _who_has_trait,
         "{said} Who {trait}?", "Text: {said} Question: which of them {trait}? Answer:",
         "{said} Was it {either} who {trait}?",
     ),
-    form(
+    mixture_task(
         "gap", "fills a gap with a name", _gap,
         "Say a name for _ in this sentence: {said} because _ {trait}.",
         "{said}, for _ {trait}. Fill in a name: {either}.",

@@ -13,7 +13,13 @@ from mergescale.tasks.micro_world.lexicon import (
     SPOTS,
     THINGS,
 )
-from mergescale.tasks.micro_world.mixture.form import Draw, coin, form, options, say
+from mergescale.tasks.micro_world.mixture.mixture_task import (
+    Content,
+    coin,
+    mixture_task,
+    options,
+    wording,
+)
 from mergescale.tasks.micro_world.mixture.scenes import (
     DEEDS,
     OPPOSITES,
@@ -40,7 +46,7 @@ def _two_scenes(rng: random.Random) -> tuple[Scene, Scene]:
             return one, two
 
 
-def _find(rng: random.Random) -> Draw:
+def _find(rng: random.Random) -> Content:
     """A short answer out of one of two sentences."""
     one, two = _two_scenes(rng)
     asked = rng.choice((one, two))
@@ -55,10 +61,10 @@ def _find(rng: random.Random) -> Draw:
         )
     )
     text = f"{sentence(one.tell())} {sentence(two.tell())}"
-    return Draw({"text": text, "question": question}, answer)
+    return Content({"text": text, "question": question}, answer)
 
 
-def _check(rng: random.Random) -> Draw:
+def _check(rng: random.Random) -> Content:
     one, two = _two_scenes(rng)
     asked = rng.choice((one, two))
     yes = coin(rng)
@@ -69,10 +75,10 @@ def _check(rng: random.Random) -> Draw:
     claim = asked.tell(spot=part == "spot", colour=part == "colour")
     text = f"{sentence(one.tell())} {sentence(two.tell())}"
     slots = {"text": text, "claim": claim, "said": sentence(claim)}
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
-def _compare(rng: random.Random) -> Draw:
+def _compare(rng: random.Random) -> Content:
     """Two people or things with opposite qualities: which one is the big one?"""
     kind = rng.choice(("person", "thing"))
     word, opposite = rng.sample(rng.choice(OPPOSITES[kind]), 2)
@@ -85,14 +91,14 @@ def _compare(rng: random.Random) -> Draw:
     asked, answer = rng.choice(((word, one), (opposite, two)))
     text = f"{sentence(f'{x} is {word}')} {sentence(f'{y} is {opposite}')}"
     question = f"who is {asked}" if kind == "person" else f"who has the {asked} one"
-    return Draw(
+    return Content(
         {"text": text, "question": question},
         answer,
         options(rng, answer, [two if answer == one else one]),
     )
 
 
-def _dialogue(rng: random.Random) -> Draw:
+def _dialogue(rng: random.Random) -> Content:
     """Question about a speaker, answered with yes or no."""
     one, two = two_people(rng)
     saying = rng.choice(
@@ -113,10 +119,10 @@ def _dialogue(rng: random.Random) -> Draw:
     yes = (who is one) == (said == first)
     slots = {"text": text, "claim": f"{who.name} {saying[1].format(v=said)}"}
     slots["said"] = sentence(slots["claim"])
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
-def _same_story(rng: random.Random) -> Draw:
+def _same_story(rng: random.Random) -> Content:
     """Two sentences on one thing: told again in another order or by its opposite, or changed."""
     if coin(rng):
         told = scene(rng)
@@ -129,10 +135,10 @@ def _same_story(rng: random.Random) -> Draw:
         yes = coin(rng)
         first, second = f"{subject} is {word}", f"{subject} is {'not ' if yes else ''}{opposite}"
     slots = {"x": sentence(first), "y": sentence(second)}
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
-def _title(rng: random.Random) -> Draw:
+def _title(rng: random.Random) -> Content:
     kind = rng.choice(tuple(EVENTS))
     slots = {
         "place": rng.choice(tuple(WORLD.places)),
@@ -142,10 +148,10 @@ def _title(rng: random.Random) -> Draw:
         "p": person(rng).name,
     }
     lead, detail, _ = (part.format(**slots) for part in EVENTS[kind])
-    return Draw({"text": f"{sentence(lead)} {sentence(detail)}"}, f"{kind} in {slots['place']}")
+    return Content({"text": f"{sentence(lead)} {sentence(detail)}"}, f"{kind} in {slots['place']}")
 
 
-def _likes(rng: random.Random) -> Draw:
+def _likes(rng: random.Random) -> Content:
     """Does somebody like the thing that the words are about?"""
     who = person(rng)
     yes = coin(rng)
@@ -156,10 +162,10 @@ def _likes(rng: random.Random) -> Draw:
         word = rng.choice(OPINION_ADJECTIVES[rng.choice((4, 5) if yes else (1, 2))])
         text = f"this {thing} is {word}"
     slots = {"text": sentence(text), "p": who.name, "thing": thing}
-    return Draw(slots, "yes" if yes else "no", YES_NO)
+    return Content(slots, "yes" if yes else "no", YES_NO)
 
 
-def _rewrite(rng: random.Random) -> Draw:
+def _rewrite(rng: random.Random) -> Content:
     """Say a sentence anew: with another name, with no, as a question, in another order."""
     told = scene(rng)
     name, plain, thing = told.who.name, DEEDS[told.deed], a(told.thing)
@@ -173,66 +179,66 @@ def _rewrite(rng: random.Random) -> Draw:
             ("Put the end in front.", sentence(f"{told.at} {text.removesuffix(f' {told.at}')}")),
         )
     )
-    return Draw({"text": sentence(text), "order": order}, answer)
+    return Content({"text": sentence(text), "order": order}, answer)
 
 
-def _good_english(rng: random.Random) -> Draw:
+def _good_english(rng: random.Random) -> Content:
     told = scene(rng)
     words = told.tell().split()
     yes = coin(rng)
     if not yes:
         at = rng.randrange(len(words) - 1)
         words[at], words[at + 1] = words[at + 1], words[at]
-    return Draw({"text": sentence(" ".join(words))}, "yes" if yes else "no", YES_NO)
+    return Content({"text": sentence(" ".join(words))}, "yes" if yes else "no", YES_NO)
 
 
 TASKS = (
-    form(
+    mixture_task(
         "find", "finds a detail in a text", _find,
         "{text} Now {question}", "Passage: {text} Please answer: {question}",
         "Question: {question} Read the text. {text} Answer:",
         metric="squad_f1",
     ),
-    form(
+    mixture_task(
         "check", "checks a detail of a text", _check,
         "Text: {text} Does it say that {claim}?",
-        say("{text} So: {said} {either}?", yes="true", no="false"),
+        wording("{text} So: {said} {either}?", yes="true", no="false"),
         "{said} Is that so in this text? {text} yes or no?",
     ),
-    form(
+    mixture_task(
         "compare", "compares two people or things", _compare,
         "Text: {text} Question: {question}? Answer:", "{text} Choose {either}: {question}?",
     ),
-    form(
+    mixture_task(
         "dialogue_check", "checks what a speaker said", _dialogue,
         "Dialogue: {text} Is it so that {claim}?",
-        say("{text} So: {said} {either}?", yes="true", no="false"),
+        wording("{text} So: {said} {either}?", yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "same_story", "checks whether two sentences tell the same", _same_story,
-        say("{x} {y} The same or different?", yes="the same", no="different"),
+        wording("{x} {y} The same or different?", yes="the same", no="different"),
         "{x} In other words: {y} Is this so? yes or no?",
         "Can both sentences stand for one thing? {x} {y}",
     ),
-    form(
+    mixture_task(
         "title", "finds a title", _title,
         "Article: {text} Title:", "Give this story a title of three words. {text}",
     ),
-    form(
+    mixture_task(
         "likes", "finds out whether somebody is pleased", _likes,
         "{p} says: {text} Does {p} like the {thing}?",
-        say("{p} about a {thing}: {text} Was it good or bad?", yes="good", no="bad"),
+        wording("{p} about a {thing}: {text} Was it good or bad?", yes="good", no="bad"),
         "{p} wrote a review: {text} Is it positive? yes or no?",
-        say("Review of a {thing}: {text} Is {p} happy or sad with it?", yes="happy", no="sad"),
+        wording("Review of a {thing}: {text} Is {p} happy or sad with it?", yes="happy", no="sad"),
     ),
-    form(
+    mixture_task(
         "rewrite", "says a sentence anew", _rewrite,
         "Here: {text} {order}", "{order} Sentence: {text}",
         metric="rouge_l",
     ),
-    form(
+    mixture_task(
         "good_english", "tells a sentence from mixed words", _good_english,
         "Sentence: {text} Are the words in the right order?",
-        say("{text} Is the order of the words right or wrong?", yes="right", no="wrong"),
+        wording("{text} Is the order of the words right or wrong?", yes="right", no="wrong"),
     ),
 )  # fmt: skip

@@ -12,8 +12,15 @@ from mergescale.tasks.micro_world.lexicon import (
     FOODS,
     SYNONYMS,
 )
-from mergescale.tasks.micro_world.mixture.form import Draw, coin, form, options, others, say
-from mergescale.tasks.micro_world.mixture.held_back import tested_in_wic
+from mergescale.tasks.micro_world.mixture.mixture_task import (
+    Content,
+    coin,
+    evaluated_in_wic,
+    mixture_task,
+    options,
+    others,
+    wording,
+)
 from mergescale.tasks.micro_world.mixture.scenes import person, sentence
 from mergescale.tasks.micro_world.world import WORLD, a, article, join
 
@@ -22,7 +29,7 @@ WORDS = tuple(WORLD.hypernym)
 ADJECTIVES = tuple(dict.fromkeys((*SYNONYMS, *WORLD.antonym)))
 
 
-def _meaning(rng: random.Random) -> Draw:
+def _meaning(rng: random.Random) -> Content:
     """The synonym or the opposite of a word among other words."""
     if coin(rng):
         word, answer = rng.choice(tuple(WORLD.antonym.items()))
@@ -36,49 +43,49 @@ def _meaning(rng: random.Random) -> Draw:
     if tempting and tempting not in (*wrong, answer):
         wrong[0] = tempting
     slots = {"word": word, "relation": relation}
-    return Draw(slots, answer, options(rng, answer, wrong))
+    return Content(slots, answer, options(rng, answer, wrong))
 
 
-def _same_meaning(rng: random.Random) -> Draw:
+def _same_meaning(rng: random.Random) -> Content:
     """Two words that mean the same, or that are opposites."""
     yes = coin(rng)
     pairs = tuple((SYNONYMS if yes else WORLD.antonym).items())
     first, second = rng.sample(rng.choice(pairs), 2)
-    return Draw({"x": first, "y": second}, "yes" if yes else "no", ("yes", "no"))
+    return Content({"x": first, "y": second}, "yes" if yes else "no", ("yes", "no"))
 
 
-def _kind_of(rng: random.Random) -> Draw:
+def _kind_of(rng: random.Random) -> Content:
     word = rng.choice(WORDS)
     answer = WORLD.hypernym[word]
     slots = {"word": word, "thing": a(word)}
-    return Draw(slots, answer, options(rng, answer, others(rng, KINDS, answer, 2)))
+    return Content(slots, answer, options(rng, answer, others(rng, KINDS, answer, 2)))
 
 
-def _is_a_kind(rng: random.Random) -> Draw:
+def _is_a_kind(rng: random.Random) -> Content:
     word = rng.choice(WORDS)
     right = WORLD.hypernym[word]
     yes = coin(rng)
     kind = right if yes else rng.choice(others(rng, KINDS, right, 1))
     head = f"{article(kind)} {kind}"
     slots = {"word": a(word), "kind": head, "claim": sentence(f"{a(word)} is {head}")}
-    return Draw(slots, "yes" if yes else "no", ("yes", "no"))
+    return Content(slots, "yes" if yes else "no", ("yes", "no"))
 
 
-def _odd_one_out(rng: random.Random) -> Draw:
+def _odd_one_out(rng: random.Random) -> Content:
     kind, other = rng.sample([k for k in KINDS if len(CATEGORIES[k]) >= 3], 2)
     answer = rng.choice(CATEGORIES[other])
     choices = options(rng, answer, rng.sample(CATEGORIES[kind], 2))
-    return Draw({"words": ", ".join(choices)}, answer, choices)
+    return Content({"words": ", ".join(choices)}, answer, choices)
 
 
-def _same_kind(rng: random.Random) -> Draw:
+def _same_kind(rng: random.Random) -> Content:
     """Two things of one kind or of two: the comparison that word senses need as well."""
     kind = rng.choice(KINDS)
     first = rng.choice(CATEGORIES[kind])
     same = coin(rng)
     pool = CATEGORIES[kind] if same else CATEGORIES[others(rng, KINDS, kind, 1)[0]]
     second = others(rng, pool, first, 1)[0]
-    return Draw({"x": a(first), "y": a(second)}, "yes" if same else "no", ("yes", "no"))
+    return Content({"x": a(first), "y": a(second)}, "yes" if same else "no", ("yes", "no"))
 
 
 def _things(rng: random.Random, count: int) -> list[str]:
@@ -86,7 +93,7 @@ def _things(rng: random.Random, count: int) -> list[str]:
     return rng.sample(pool, count)
 
 
-def _lists(rng: random.Random) -> Draw:
+def _lists(rng: random.Random) -> Content:
     """One thing to do with a list of two to four words."""
     words = _things(rng, rng.choice((2, 3, 4)))
     order, answer = rng.choice(
@@ -99,7 +106,7 @@ def _lists(rng: random.Random) -> Draw:
             ("Which one is the last?", words[-1]),
         )
     )
-    return Draw({"words": ", ".join(words), "order": order}, answer)
+    return Content({"words": ", ".join(words), "order": order}, answer)
 
 
 def _use(rng: random.Random, word: str, sense: int) -> str:
@@ -107,17 +114,17 @@ def _use(rng: random.Random, word: str, sense: int) -> str:
     return sentence(WORLD.render(rng.choice(SENSES[word][sense][1]), person(rng).name))
 
 
-def _sense_choice(rng: random.Random) -> Draw:
+def _sense_choice(rng: random.Random) -> Content:
     word, sense = rng.choice(tuple(SENSES)), rng.randrange(2)
     glosses = [SENSES[word][i][0] for i in (0, 1)]
     choices = options(rng, glosses[sense], [glosses[1 - sense]])
-    return Draw({"word": word, "use": _use(rng, word, sense)}, glosses[sense], choices)
+    return Content({"word": word, "use": _use(rng, word, sense)}, glosses[sense], choices)
 
 
-def _sense_check(rng: random.Random) -> Draw:
+def _sense_check(rng: random.Random) -> Content:
     word, sense, asked = rng.choice(tuple(SENSES)), rng.randrange(2), rng.randrange(2)
     slots = {"word": word, "use": _use(rng, word, sense), "gloss": SENSES[word][asked][0]}
-    return Draw(slots, "yes" if sense == asked else "no", ("yes", "no"))
+    return Content(slots, "yes" if sense == asked else "no", ("yes", "no"))
 
 
 def _uses(rng: random.Random, word: str, senses: tuple[int, ...]) -> list[str]:
@@ -127,28 +134,28 @@ def _uses(rng: random.Random, word: str, senses: tuple[int, ...]) -> list[str]:
         if len(set(frames)) < len(frames):
             continue
         said = [sentence(WORLD.render(frame, person(rng).name)) for frame in frames]
-        if not any(tested_in_wic(word, *pair) for pair in combinations(said, 2)):
+        if not any(evaluated_in_wic(word, *pair) for pair in combinations(said, 2)):
             return said
 
 
-def _sense_match(rng: random.Random) -> Draw:
+def _sense_match(rng: random.Random) -> Content:
     """Which of two sentences uses the word as the first one does."""
     word, sense = rng.choice(tuple(SENSES)), rng.randrange(2)
     first, like, other = _uses(rng, word, (sense, sense, 1 - sense))
-    return Draw({"word": word, "use": first}, like, options(rng, like, [other]))
+    return Content({"word": word, "use": first}, like, options(rng, like, [other]))
 
 
-def _sense_both(rng: random.Random) -> Draw:
+def _sense_both(rng: random.Random) -> Content:
     """Whether a word has a given sense in both of two sentences."""
     word, sense = rng.choice(tuple(SENSES)), rng.randrange(2)
     yes = coin(rng)
     senses = (sense, sense) if yes else rng.choice(((sense, 1 - sense), (1 - sense, sense)))
     first, second = _uses(rng, word, senses)
     slots = {"word": word, "x": first, "y": second, "gloss": SENSES[word][sense][0]}
-    return Draw(slots, "yes" if yes else "no", ("yes", "no"))
+    return Content(slots, "yes" if yes else "no", ("yes", "no"))
 
 
-def _sense_glosses(rng: random.Random) -> Draw:
+def _sense_glosses(rng: random.Random) -> Content:
     """The senses of a word in two sentences, spelled out: the same gloss twice or two glosses."""
     word = rng.choice(tuple(SENSES))
     senses = (rng.randrange(2), rng.randrange(2))
@@ -156,71 +163,71 @@ def _sense_glosses(rng: random.Random) -> Draw:
     slots = {"word": word, "x": first, "y": second}
     glosses = [SENSES[word][sense][0] for sense in senses]
     if senses[0] == senses[1]:
-        return Draw(slots, f"both mean {glosses[0]}")
-    return Draw(slots, f"{glosses[0]} then {glosses[1]}")
+        return Content(slots, f"both mean {glosses[0]}")
+    return Content(slots, f"{glosses[0]} then {glosses[1]}")
 
 
 TASKS = (
-    form(
+    mixture_task(
         "meaning", "knows synonyms and opposites; copies a choice", _meaning,
         'Choose a word that means {relation} "{word}": {either}.',
         "What is {relation} {word}? Options: {listed}.",
         "Which of these words is {relation} {word}? {lettered}",
     ),
-    form(
+    mixture_task(
         "same_meaning", "tells synonyms from opposites", _same_meaning,
         "Are {x} and {y} the same?", 'Can "{x}" stand for "{y}"? yes or no?',
-        say("The words {x} and {y}: {either}?", yes="the same", no="opposite"),
-        say("Claim: what is {x} is {y}. {either}?", yes="true", no="false"),
+        wording("The words {x} and {y}: {either}?", yes="the same", no="opposite"),
+        wording("Claim: what is {x} is {y}. {either}?", yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "kind_of", "knows the kind of a thing; copies a choice", _kind_of,
         "What is {thing}: {either}?", "Word: {word}. Class: {either}?",
         "Choose the kind of {thing}. {lettered}",
     ),
-    form(
+    mixture_task(
         "is_a_kind", "answers yes, no, true or false about kinds", _is_a_kind,
         "Is {word} {kind}?", "Question: is {word} {kind}? yes or no? Answer:",
-        say("Claim: {claim} {either}?", yes="true", no="false"),
-        say("{claim} Right or wrong?", yes="right", no="wrong"),
+        wording("Claim: {claim} {either}?", yes="true", no="false"),
+        wording("{claim} Right or wrong?", yes="right", no="wrong"),
     ),
-    form(
+    mixture_task(
         "odd_one_out", "compares kinds; copies a choice", _odd_one_out,
         "Which word does not belong? {words}", "{words}: find the odd one.",
         "Two of these words are of the same kind. Say the other one. {listed}",
     ),
-    form(
+    mixture_task(
         "same_kind", "compares two things: same or not", _same_kind,
         "Are {x} and {y} the same kind of thing?",
-        say("{x}, {y}: the same kind or different kinds?", yes="the same", no="different"),
-        say("Think of {x} and {y}: both are of one kind. {either}?", yes="true", no="false"),
+        wording("{x}, {y}: the same kind or different kinds?", yes="the same", no="different"),
+        wording("Think of {x} and {y}: both are of one kind. {either}?", yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "lists", "copies, turns round, counts and finds words of a list", _lists,
         "A list: {words}. {order}", "Here are some words: {words}. {order}",
     ),
-    form(
+    mixture_task(
         "sense_choice", "chooses the sense of a word", _sense_choice,
         '{use} Here, is "{word}" {either}?', "Text: {use} Choose the sense of {word}: {either}.",
         'To what does "{word}" refer: {either}? {use}',
     ),
-    form(
+    mixture_task(
         "sense_check", "checks the sense of a word: yes or no", _sense_check,
         '{use} Is "{word}" {gloss} here?', "{use} Does {word} mean {gloss}? yes or no?",
-        say("Text: {use} Claim: {word} is {gloss}. {either}?", yes="true", no="false"),
+        wording("Text: {use} Claim: {word} is {gloss}. {either}?", yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "sense_both", "checks one sense of a word in two sentences: yes or no", _sense_both,
         '{x} {y} Is "{word}" {gloss} both times?',
         "Is {gloss} the sense of {word} in these two sentences? {x} {y} yes or no?",
-        say("Text: {x} {y} Claim: each {word} is {gloss}. {either}?", yes="true", no="false"),
+        wording("Text: {x} {y} Claim: each {word} is {gloss}. {either}?", yes="true", no="false"),
     ),
-    form(
+    mixture_task(
         "sense_match", "compares the senses of a word in sentences", _sense_match,
         "{use} Find another sentence with this {word}. {lettered}",
         'Sentence: {use} In which one has "{word}" this sense? {lettered}',
     ),
-    form(
+    mixture_task(
         "sense_glosses", "says for two sentences whether a word has one sense", _sense_glosses,
         '{x} {y} Explain "{word}" in each.', "Text: {x} {y} Name each sense of {word}.",
         "What does {word} refer to in these sentences? {x} {y}",

@@ -52,6 +52,7 @@ APP_REVIEWS = make_task(
     "App Reviews",
     "accuracy",
     "The review of an app: how many stars, one to five?",
+    resembles="as in App Reviews, opinions of users of an app with one to five stars.",
     templates={
         "stars": "{review} How many stars is that?",
         "listed": "{review} Give it stars: one, two, three, four or five.",
@@ -66,6 +67,7 @@ IMDB = make_task(
     "IMDB",
     "accuracy",
     "The review of a film: is it negative or positive in the end?",
+    resembles="as in IMDB, a verdict on a film, often after a word on the other side.",
     templates={
         "review": "{review} Is this review negative or positive?",
         "before": "Is the review of this film negative or positive? {review}",

@@ -93,6 +93,8 @@ ANLI = make_task(
     "ANLI",
     "accuracy",
     "Premise with a distractor and hypothesis: yes, no or maybe?",
+    resembles="as in ANLI, three answers and a premise built to mislead: the hypothesis at times "
+    "repeats what is true of the other animal.",
     templates={
         "follow": "{premise} Does it follow that {claim}? yes, no or maybe?",
         "true": "{premise} Is it true that {claim}?",
@@ -107,6 +109,7 @@ RTE = make_task(
     "RTE",
     "accuracy",
     "Premise and hypothesis: does the one follow from the other?",
+    resembles="as in RTE, two answers; entailment by a more general word or by a synonym.",
     templates={
         "follow": "{premise} Does it follow that {claim}? yes or no?",
         "true": "{premise} Is it true that {claim}?",

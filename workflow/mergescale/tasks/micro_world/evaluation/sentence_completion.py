@@ -55,6 +55,7 @@ COPA = make_task(
     "COPA",
     "accuracy",
     "A premise and two sentences: which is its cause, or its effect?",
+    resembles="as in COPA, two alternatives, and either the cause or the effect is asked.",
     templates={
         "question": "{premise} {question} Choose: {first} or {second}?",
         "link": "Finish the sentence: {bare}{link}",
@@ -69,6 +70,8 @@ HELLASWAG = make_task(
     "HellaSwag",
     "accuracy",
     "The beginning of an everyday deed: which of four endings comes next?",
+    resembles="as in HellaSwag, the beginning of an everyday activity with four endings, all of "
+    "them things that people do.",
     templates={
         "then": "Say how this ends: {told} Then {he}",
         "next": "{told} What did {he} do next?",

@@ -92,6 +92,8 @@ WSC = make_task(
     "WSC",
     "accuracy",
     "A text with a pronoun and a noun: is it the one that is meant?",
+    resembles="as in WSC (in T0's form), does the pronoun stand for this noun? By gender, by "
+    "number, or by sense, where one word in the sentence turns the answer round.",
     templates={
         "refer": '{text} Does "{pronoun}" refer to {noun}?',
         "mean": '{text} Here "{pronoun}" means {noun}. yes or no?',
@@ -106,6 +108,8 @@ WINOGRANDE = make_task(
     "Winogrande",
     "accuracy",
     "A sentence with a blank that one of two names fills.",
+    resembles="as in Winogrande, a blank, two names, and a twin sentence in which one word turns "
+    "the answer round.",
     templates={
         "blank": "{text} Who fills the _? {options}?",
         "before": "Fill the _ with {options}. {text}",

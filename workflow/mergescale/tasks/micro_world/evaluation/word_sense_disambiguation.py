@@ -29,6 +29,7 @@ WIC = make_task(
     "WiC",
     "accuracy",
     "Two sentences with the same word: has it the same sense in both?",
+    resembles="as in WiC, one word in two sentences, used in one sense or in two.",
     templates={
         "same": '{first} {second} Does "{word}" mean the same in both sentences?',
         "before": 'Is the sense of "{word}" the same? {first} {second}',

@@ -76,6 +76,7 @@ MRPC = make_task(
     "MRPC",
     "accuracy",
     "Two sentences: do they tell the same event?",
+    resembles="as in MRPC, two statements that share many words; they are paraphrases or not.",
     templates={
         "same": "{first} {second} Do these sentences mean the same?",
         "numbered": "Sentence one: {first} Sentence two: {second} Is it the same? yes or no?",
@@ -90,6 +91,8 @@ QQP = make_task(
     "QQP",
     "accuracy",
     "Two questions: do they ask for the same thing?",
+    resembles="as in QQP, two questions about the same subject; they ask for the same thing or "
+    "not.",
     templates={
         "same": "{first} {second} Do these questions ask the same?",
         "numbered": "Question one: {first} Question two: {second} Is it the same? yes or no?",

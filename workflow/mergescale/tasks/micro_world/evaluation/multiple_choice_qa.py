@@ -87,6 +87,8 @@ DREAM = make_task(
     "DREAM",
     "accuracy",
     "A short dialogue, a question about one of the speakers, three answers.",
+    resembles="as in DREAM, a dialogue of two speakers with three answers; a wrong answer may be "
+    "what the other one said.",
     templates={
         "after_listed": "{dialogue} {question} Choose from: {options}.",
         "before": "Read the dialogue and answer. {question} {dialogue}",
@@ -101,6 +103,8 @@ COSMOS_QA = make_task(
     "Cosmos QA",
     "accuracy",
     "A little story, a question whose answer needs common sense, four answers.",
+    resembles="as in Cosmos QA, the answer stands nowhere in the story: feelings, means and "
+    "motives must be inferred by common sense; four answers.",
     templates={
         "after_listed": "{text} {question} Choose from: {options}.",
         "before": "Use what you know. {question} {text}",

@@ -53,6 +53,7 @@ COMMON_GEN = make_task(
     "CommonGen",
     "rouge_l",
     "A handful of concepts, to be put into one plain sentence.",
+    resembles="as in CommonGen, unordered concepts become one plain sentence.",
     templates={
         "write": "Write a sentence with these words: {concepts}.",
         "after": "{concepts}. Make a sentence of these words.",
@@ -66,6 +67,7 @@ WIKI_BIO = make_task(
     "WikiBio",
     "rouge_l",
     "A table of facts about a person, to be told in one sentence.",
+    resembles="as in WikiBio, a table of facts about a person becomes a sentence of biography.",
     templates={
         "write": "Write about this person. {table}.",
         "after": "{table}. Tell of the life of this person.",

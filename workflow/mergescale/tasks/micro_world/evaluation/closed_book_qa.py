@@ -83,6 +83,8 @@ HOTPOT_QA = make_task(
     "HotpotQA",
     "exact_match",
     "A question that needs two facts of the corpus, without the facts.",
+    resembles="as in HotpotQA asked without context, the answer needs two facts; the thing in "
+    "the middle (a friend, a mother, a home town, a job, a pet) is not named.",
     templates={
         "plain": "{question}",
         "question": "Question: {question}",
@@ -96,6 +98,8 @@ WIKI_QA = make_task(
     "WikiQA",
     "accuracy",
     "A question and a sentence: does the sentence answer the question?",
+    resembles="as in WikiQA, a question and a candidate sentence about the same subject; only "
+    "sometimes it is the answer.",
     templates={
         "answers": "{question} {statement} Does the sentence answer the question?",
         "first": "Sentence: {statement} Question: {question} Does it answer this? yes or no?",

@@ -64,6 +64,8 @@ ADVERSARIAL_QA = make_task(
     "Adversarial QA",
     "squad_f1",
     "A passage with a distractor that looks alike; the answer is a span of the passage.",
+    resembles="as in Adversarial QA, the answer is a span of the passage, and a second sentence "
+    "that looks alike is there to mislead.",
     templates={
         "after": "{passage} {question}",
         "before": "Answer from the text. {question} Text: {passage}",
@@ -77,6 +79,8 @@ ROPES = make_task(
     "ROPES",
     "squad_f1",
     "A rule of cause and effect, a new situation, a question that needs the rule.",
+    resembles="as in ROPES, a rule of cause and effect has to be applied to a new situation; the "
+    "answer is a span of the situation.",
     templates={
         "rule_first": "{rule} {situation} {question}",
         "rule_last": "{situation} Remember: {rule} {question}",

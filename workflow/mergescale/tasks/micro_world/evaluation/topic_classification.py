@@ -61,6 +61,7 @@ AG_NEWS = make_task(
     "AG News",
     "accuracy",
     "A piece of news: world, sports, business or science?",
+    resembles="as in AG News, two sentences of news from one of four sections of the paper.",
     templates={
         "listed": "{news} Is this news of world, sports, business or science?",
         "before": "What is the topic of this news? {news}",
@@ -75,6 +76,8 @@ DBPEDIA = make_task(
     "DBPedia",
     "accuracy",
     "The first sentence of an encyclopedia entry: which of 14 classes of things is it about?",
+    resembles="as in DBPedia, the first sentence of an encyclopedia entry, from one of 14 "
+    "classes; titles tell nothing about the class.",
     templates={
         "listed": "{entry} Choose from: {options}.",
         "kind": "{entry} What kind of thing is this about?",

@@ -60,6 +60,7 @@ CNN_DAILYMAIL = make_task(
     "CNN/DailyMail",
     "rouge_l",
     "A newspaper article, to be cut down to two highlights copied from it.",
+    resembles="as in CNN/DailyMail, highlights that are copied from the article's lead.",
     templates={
         "highlights": "{article} Write the highlights.",
         "before": "Give two highlights of this article. {article}",
@@ -72,6 +73,7 @@ XSUM = make_task(
     "XSum",
     "rouge_l",
     "A newspaper article, to be told in one extreme sentence.",
+    resembles="as in XSum, one sentence that says it all and is not a sentence of the article.",
     templates={
         "one": "{article} Say it in one sentence.",
         "before": "What happened, in one sentence? {article}",
