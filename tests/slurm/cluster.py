@@ -1,11 +1,11 @@
 """A SLURM cluster on this machine, for tests: fake nodes on loopback, fake GPUs, no systemd.
 
-    python tests/slurm/cluster.py start FOLDER     installs Debian's packages where missing
-    python tests/slurm/cluster.py stop FOLDER      stops what runs from FOLDER; does nothing twice
+    python tests/slurm/cluster.py start FOLDER     install missing Debian packages, start daemons
+    python tests/slurm/cluster.py stop FOLDER      stop the daemons of FOLDER; may be repeated
 
 Partition `cpu` has the nodes cpu1, cpu2 and cpu3, partition `gpu` the node gpu1 with three GPUs
-(two a100, one t4) that nobody can compute on; the account is `lab`. Everything lies under FOLDER,
-but for one link, /etc/slurm/slurm.conf: a job's inner srun loses SLURM_CONF and looks there.
+(two a100, one t4) that only SLURM can see; the account is `lab`. Everything is under FOLDER except
+one link, /etc/slurm/slurm.conf, which a job's inner srun reads, since it loses SLURM_CONF.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Cluster:
     # -- the whole cluster
 
     def start(self) -> None:
-        """Bring up every daemon that does not run; returns when all nodes take jobs."""
+        """Start every daemon that is not running; returns when all nodes accept jobs."""
         check(self.folder)
         install()
         for name in ("run", "log", "state", "dev", *(f"spool/{node}" for node in NODES)):
@@ -64,7 +64,7 @@ class Cluster:
         self.wait_until_idle()
 
     def stop(self) -> None:
-        """Cancel all jobs and stop every daemon; what does not run is left alone."""
+        """Cancel all jobs and stop every running daemon."""
         if self._running("slurmctld"):
             self.run("scancel", "--user=root", check=False)
             until(lambda: not self.run("squeue", "-h", check=False), seconds=20)
@@ -76,7 +76,7 @@ class Cluster:
             COMPILED_IN.unlink()
 
     def wait_until_idle(self) -> None:
-        """Wait until every node takes jobs, bringing back those that SLURM took out."""
+        """Wait until every node accepts jobs; nodes that SLURM drained are resumed."""
 
         def idle() -> bool:
             states = self.run("sinfo", "-h", "-N", "-o", "%N %t", check=False).splitlines()
@@ -87,22 +87,22 @@ class Cluster:
 
         self._expect(idle, "the nodes do not become idle", seconds=90, pause=1)
 
-    # -- single daemons, for tests that take them away
+    # -- single daemons, for tests that stop them
 
     def start_slurmctld(self) -> None:
-        """Start the controller and wait until it answers."""
+        """Start the controller and wait until it responds."""
         if not self._running("slurmctld"):
             self._call("slurmctld", "-f", str(self.conf))
         self._expect(
             lambda: "is UP" in self.run("scontrol", "ping", check=False),
-            "slurmctld does not answer",
+            "slurmctld does not respond",
         )
 
     def wait_until_saved(self) -> None:
-        """Wait until slurmctld has written down what it knows now: that outlives a SIGKILL.
+        """Wait until slurmctld has saved its current state, which then survives a SIGKILL.
 
-        It writes some seconds after a change, so a job is submitted and cancelled; twice, since
-        what it writes meanwhile may be older.
+        It saves some seconds after a change, so a job is submitted and canceled; twice, since the
+        first save may have begun before.
         """
         state = self.folder / "state" / "job_state"
         for _ in range(2):
@@ -116,11 +116,11 @@ class Cluster:
             )
 
     def start_slurmdbd(self) -> None:
-        """Start the accounting daemon and wait until it answers."""
+        """Start the accounting daemon and wait until it responds."""
         if not self._running("slurmdbd"):
             self._call("slurmdbd")
         self._expect(
-            lambda: self._try("sacctmgr", "-n", "list", "cluster"), "slurmdbd does not answer"
+            lambda: self._try("sacctmgr", "-n", "list", "cluster"), "slurmdbd does not respond"
         )
 
     def start_slurmd(self, node: str) -> None:
@@ -138,14 +138,14 @@ class Cluster:
         (self.folder / "run" / f"{name}.pid").unlink(missing_ok=True)
 
     def crash_node(self, node: str) -> None:
-        """What a power cut does to a node: its daemon and every process of its jobs are gone."""
+        """Simulate a power failure of a node: kill its daemon and every process of its jobs."""
         self.kill(f"slurmd.{node}")
         kill_jobs_of(node)
 
-    # -- asking it
+    # -- queries
 
     def run(self, *command: str, check: bool = True) -> str:
-        """The output of a SLURM command; empty when it fails and that is allowed."""
+        """The output of a SLURM command; empty if it fails and `check` is false."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=120
         )
@@ -154,7 +154,7 @@ class Cluster:
         return done.stdout if done.returncode == 0 else ""
 
     def jobs(self, folder: Path) -> list[dict[str, str]]:
-        """Jobs that wait or run for a working directory: id, state, node, comment."""
+        """Pending and running jobs of a working directory: id, state, node, comment."""
         lines = self.run("squeue", "-h", "-o", "%A|%T|%N|%Z|%k", check=False).splitlines()
         names = ("id", "state", "node", "folder", "comment")
         found = [dict(zip(names, line.split("|", 4), strict=True)) for line in lines]
@@ -164,13 +164,13 @@ class Cluster:
         done = subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
         return done.returncode == 0
 
-    # -- how
+    # -- setup
 
     def _configure(self) -> None:
         for number in range(sum(GPUS.values())):
             device = self.folder / "dev" / f"gpu{number}"
             if not device.exists():
-                # A major number for local use: a device nobody can open.
+                # A major number for local use: a device that cannot be opened.
                 os.mknod(device, 0o600 | 0o020000, os.makedev(240, number))
         host = socket.gethostname().partition(".")[0]
         files = {
@@ -229,7 +229,7 @@ class Cluster:
                     start_new_session=True,
                 )
         sql = ["mariadb", "--no-defaults", "-S", f"{self.folder}/run/mysql.sock", "-e"]
-        self._expect(lambda: self._try(*sql, "select 1"), "mariadbd does not answer")
+        self._expect(lambda: self._try(*sql, "select 1"), "mariadbd does not respond")
         for statement in (
             "create database if not exists slurm",
             "create user if not exists 'slurm'@'127.0.0.1' identified by 'slurm'",
@@ -245,7 +245,7 @@ class Cluster:
             ("account", ACCOUNT, "Description=tests", "Organization=tests"),
             ("user", "root", f"account={ACCOUNT}"),
         ):
-            # Says "Nothing new added" and fails where it is there already.
+            # Prints "Nothing new added" and fails if it exists already.
             self._try("sacctmgr", "--immediate", "--quiet", "add", *words)
 
     def _call(self, *command: str) -> None:
@@ -259,10 +259,10 @@ class Cluster:
                 stderr=stream,
             )
         if done.returncode:
-            raise RuntimeError(f"{command[0]} did not start; its words are in {log}")
+            raise RuntimeError(f"{command[0]} did not start; its output is in {log}")
 
     def _running(self, name: str) -> int | None:
-        """The pid of a daemon, if it runs."""
+        """The pid of a daemon, if it is running."""
         try:
             pid = int((self.folder / "run" / f"{name}.pid").read_text())
         except (OSError, ValueError):
@@ -277,7 +277,7 @@ class Cluster:
 
 
 def main(arguments: list[str]) -> int:
-    """`start FOLDER` or `stop FOLDER`; 0 when done, 1 with a reason when it cannot be."""
+    """Run `start FOLDER` or `stop FOLDER`; returns the exit status."""
     if len(arguments) != 2 or arguments[0] not in ("start", "stop"):
         print(__doc__, file=sys.stderr)
         return 2

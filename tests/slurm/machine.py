@@ -1,4 +1,4 @@
-"""What the tests' cluster asks of this machine: packages, root, and its processes."""
+"""What the tests' cluster needs of this machine: packages, root, and process control."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ PACKAGES = (
 COMPILED_IN = Path("/etc/slurm/slurm.conf")
 DEBIAN = Path("/etc/debian_version")
 # Unix sockets have at most 108 bytes of path.
-LONGEST_FOLDER = 60
+MAX_FOLDER_LENGTH = 60
 
 
 class CannotStart(Exception):
-    """Why no cluster can be started on this machine, in one sentence."""
+    """No cluster can be started on this machine; the text says why."""
 
 
 def check(folder: Path) -> None:
-    """Raise CannotStart where this machine, or `folder`, allows no cluster."""
+    """Raise CannotStart if this machine or `folder` does not allow a cluster."""
     if os.geteuid() != 0:
         raise CannotStart("a SLURM cluster needs root, to start its daemons and fake GPUs")
     if not shutil.which("apt-get") or not DEBIAN.is_file():
-        raise CannotStart("a SLURM cluster needs Debian's packages, and here is no apt-get")
-    if len(str(folder)) > LONGEST_FOLDER:
+        raise CannotStart("a SLURM cluster needs Debian's packages, and apt-get is missing")
+    if len(str(folder)) > MAX_FOLDER_LENGTH:
         raise CannotStart(
-            f"{folder} is longer than {LONGEST_FOLDER} characters: take a shorter one"
+            f"{folder} is longer than {MAX_FOLDER_LENGTH} characters; use a shorter path"
         )
     link = COMPILED_IN
     if link.is_symlink() and (not link.exists() or link.resolve() == folder / "slurm.conf"):
         return
     if link.exists() or link.is_symlink():
-        raise CannotStart(f"another SLURM is set up on this machine: {link} is there")
+        raise CannotStart(f"another SLURM is set up on this machine: {link} exists")
 
 
 def install() -> None:
@@ -53,8 +53,8 @@ def install() -> None:
     if not missing:
         return
     policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
-    if ours:
+    created = not policy.exists()
+    if created:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -67,12 +67,12 @@ def install() -> None:
                 last = (run.stderr.strip() or run.stdout.strip()).splitlines()[-1:]
                 raise CannotStart(f"apt-get {command[0]} failed: {' '.join(last)}")
     finally:
-        if ours:
+        if created:
             policy.unlink()
 
 
 def until(reached: Callable[[], object], seconds: float, pause: float = 0.2) -> bool:
-    """Wait until `reached()`; whether it came to that in time."""
+    """Wait until `reached()` is true; returns whether it was in time."""
     end = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > end:
@@ -90,16 +90,16 @@ def program(pid: int) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+    """Whether a process exists and has not ended."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def kill_jobs_of(node: str) -> None:
-    """SIGKILL to everything that runs on a node; slurmstepds first, lest they report the rest."""
-    at_work = [one for one in psutil.process_iter() if _node(one) == node]
-    above = {one.ppid() for one in at_work}
+    """Send SIGKILL to everything on a node; slurmstepds first, so that they cannot report it."""
+    running = [one for one in psutil.process_iter() if _node(one) == node]
+    above = {one.ppid() for one in running}
     steps = [psutil.Process(pid) for pid in above if program(pid) == "slurmstepd"]
-    for process in [*steps, *at_work]:
+    for process in [*steps, *running]:
         try:
             process.kill()
         except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Runs of Snakemake on the tests' cluster, which tests disturb while they are under way."""
+"""Runs of Snakemake on the tests' cluster, which tests disturb while they run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from conftest import ROOT, environment
 
-# The profile as users have it, but for a look at the queue more often.
+# The profile as users have it, but with more frequent status checks.
 PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3")
-# Only to end a test that would hang; no test is about time.
-NEVER = 1200
+# Ends a test that hangs; no test measures time.
+HANG_SECONDS = 1200
 
 
 class Run:
@@ -24,7 +24,7 @@ class Run:
 
     def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.folder = folder
-        # The toy workflow is run in a folder of its own, the study in a copy of the project.
+        # The toy workflow runs in its own folder, the study in a copy of the project.
         self.checkout = folder if (folder / "workflow").is_dir() else ROOT
         self.arguments = arguments
         self.variables = variables
@@ -42,51 +42,51 @@ class Run:
 
     @property
     def text(self) -> str:
-        """All that the run printed so far."""
+        """What the run has printed so far."""
         return self.output.read_text()
 
     def wait(self) -> int:
-        """Wait for the run's end; its exit status."""
+        """Wait for the run's end; returns its exit status."""
         try:
-            return self.process.wait(timeout=NEVER)
+            return self.process.wait(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the run hangs:\n{self.text}") from None
 
     def kill(self) -> None:
-        """SIGKILL to the main process; its jobs go on."""
+        """Send SIGKILL to the main process; its jobs keep running."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def until(self, reached: Callable[[], object]) -> None:
-        """Wait for something while the run goes on."""
-        end = time.monotonic() + NEVER
+        """Wait for a condition while the run continues."""
+        end = time.monotonic() + HANG_SECONDS
         while not reached():
             assert self.process.poll() is None, f"the run ended too early:\n{self.text}"
             assert time.monotonic() < end, f"not reached:\n{self.text}"
             time.sleep(0.2)
 
-    def until_begun(self, *what: str) -> None:
-        """Wait until the journal of the toy tells that jobs (`nap 20`) are at work."""
-        self.until(lambda: all(f"begin {job}" in journal(self.folder) for job in what))
+    def until_begun(self, *jobs: str) -> None:
+        """Wait until the toy's journal says that jobs, such as `nap 20`, have begun."""
+        self.until(lambda: all(f"begin {job}" in journal(self.folder) for job in jobs))
 
-    def again(self) -> Run:
-        """The same command once more."""
+    def rerun(self) -> Run:
+        """Start the same command again."""
         return Run(self.folder, *self.arguments, **self.variables)
 
 
 def toy(folder: Path, *arguments: str, node: str = "cpu1", **variables: str) -> Run:
-    """A run of tests/slurm/toy in a new folder; its jobs run on one node."""
+    """Run tests/slurm/toy in a new folder, with its jobs on one node."""
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "slurm" / "toy" / "Snakefile", folder)
     shutil.copytree(ROOT / "profiles" / "slurm", folder / "profiles" / "slurm")
-    there = f"slurm_extra='--nodelist={node}'"
-    pinned = [f"{rule}:{there}" for rule in ("nap", "hog", "later")]
+    nodelist = f"slurm_extra='--nodelist={node}'"
+    pinned = [f"{rule}:{nodelist}" for rule in ("nap", "hog", "later")]
     return Run(folder, *arguments, "--set-resources", *pinned, **variables)
 
 
 def journal(folder: Path) -> str:
-    """What the toy's jobs told so far."""
+    """What the toy's jobs have recorded so far."""
     file = folder / "journal.txt"
     return file.read_text() if file.is_file() else ""
 
@@ -100,16 +100,16 @@ def events(folder: Path) -> list[tuple[str, str, str]]:
 def accounted(run: Callable[..., str], folder: Path, columns: str) -> dict[str, list[list[str]]]:
     """sacct's columns of the jobs of a folder, by rule and wildcards, in the order of submission.
 
-    Repeated starts of one job (requeued) are rows of their own.
+    A requeued job has a row for each start.
     """
     text = run(
         *("sacct", "--allocations", "--noheader", "--parsable2", "--duplicates"),
         f"--format=WorkDir,Comment,{columns}",
     )
-    found: dict[str, list[list[str]]] = {}
+    rows: dict[str, list[list[str]]] = {}
     for line in text.splitlines():
-        place, comment, *rest = line.split("|")
-        if place == os.path.realpath(folder):
+        workdir, comment, *rest = line.split("|")
+        if workdir == os.path.realpath(folder):
             name = comment.removeprefix("rule_").replace("_wildcards_", " ")
-            found.setdefault(name, []).append(rest)
-    return found
+            rows.setdefault(name, []).append(rest)
+    return rows

@@ -1,9 +1,8 @@
-"""What goes on beside each other on the tests' cluster: a study, and what happens to clusters.
+"""Scenarios that run side by side on the tests' cluster: a study, and what goes wrong on clusters.
 
-Most of it waits for SLURM, so it costs little more than its longest part. Each scenario has a
-folder of its own, and those that take a node away have that node to themselves; tests ask for what
-a scenario left behind. The study's local run, with which it is compared, follows while
-`test_outage.py` waits.
+Most of the time is waiting for SLURM, so all take little longer than the longest one. Each scenario
+has its own folder, and those that stop a node have that node to themselves; tests check what a
+scenario left behind. The study's local run, for comparison, follows while `test_outage.py` waits.
 """
 
 from __future__ import annotations
@@ -25,29 +24,32 @@ GPU_RULES = (
     *("pretrained_base_of_largest", "instruction_tuned_base_of_largest"),
 )
 CPU_RULES = ("corpus", "mixture", "merge_scores")
-# Away from the nodes that other scenarios take down.
-QUIET = "slurm_extra='--exclude=cpu2,cpu3'"
+# Avoids the nodes that other scenarios stop.
+STABLE_NODES = "slurm_extra='--exclude=cpu2,cpu3'"
 
 
 def study(cluster, folder: Path) -> Run:
-    """The study from nothing; training and scoring ask for a GPU each."""
+    """Run the study from nothing; training and scoring jobs request a GPU each."""
     project_copy(folder)
-    asked = [*(f"{rule}:gpu=1" for rule in GPU_RULES), *(f"{rule}:{QUIET}" for rule in CPU_RULES)]
-    # The cluster's GPUs are none that torch could use.
+    requests = [
+        *(f"{rule}:gpu=1" for rule in GPU_RULES),
+        *(f"{rule}:{STABLE_NODES}" for rule in CPU_RULES),
+    ]
+    # torch cannot use the cluster's fake GPUs.
     (folder / "cpu.yaml").write_text("compute: {device: cpu}\n")
-    run = Run(folder, "--set-resources", *asked, "--configfile", OVERLAY, "cpu.yaml")
+    run = Run(folder, "--set-resources", *requests, "--configfile", OVERLAY, "cpu.yaml")
     run.wait()
     return run
 
 
 def local_study(folder: Path) -> Path:
-    """The same study without SLURM; its folder."""
+    """Run the same study without SLURM; returns its folder."""
     project_copy(folder)
     succeeded(snakemake(folder, "--configfile", OVERLAY))
     return folder
 
 
-# Longer than a minute on any machine. The cluster's GPUs are none that torch could use.
+# Longer than a minute on any machine.
 LONG_STUDY = """\
 compute: {device: cpu}
 training:
@@ -55,7 +57,7 @@ training:
 """
 
 
-def over_memory_and_cancelled(cluster, folder: Path) -> Run:
+def over_memory_and_canceled(cluster, folder: Path) -> Run:
     run = toy(folder, "hog/a.txt", "nap/31.txt")
     run.until_begun("nap 31")
     cluster.run("scancel", events_of(folder, "nap 31")[0][2])
@@ -67,17 +69,17 @@ def over_time(cluster, folder: Path) -> Run:
     project_copy(folder)
     (folder / "long.yaml").write_text(LONG_STUDY)
     weights = "results/tiny/models/40k/pt/model.safetensors"
-    # On the GPU that the study leaves alone.
-    asked = ("runtime=attempt", "gpu=1", "gpu_model=t4")
-    resources = [f"pretrained_base_of_largest:{words}" for words in asked]
+    # On the GPU that the study does not use.
+    requests = ("runtime=attempt", "gpu=1", "gpu_model=t4")
+    resources = [f"pretrained_base_of_largest:{words}" for words in requests]
     files = ("--configfile", "tests/tiny.yaml", "long.yaml")
-    run = Run(folder, weights, "--set-resources", *resources, f"corpus:{QUIET}", *files)
+    run = Run(folder, weights, "--set-resources", *resources, f"corpus:{STABLE_NODES}", *files)
     run.wait()
     return run
 
 
 def slurmd_killed(cluster, folder: Path) -> Run:
-    # Over before the node counts as failed (SlurmdTimeout).
+    # Shorter than SlurmdTimeout, after which the node counts as failed.
     run = toy(folder, "nap/12.txt", node="cpu3")
     run.until_begun("nap 12")
     cluster.kill("slurmd.cpu3")
@@ -103,7 +105,7 @@ def main_killed(cluster, folder: Path) -> Run:
     first.kill()
     unlocking = Run(folder, "--unlock", *first.arguments)
     assert unlocking.wait() == 0, unlocking.text
-    second = first.again()
+    second = first.rerun()
     second.wait()
     return second
 
@@ -116,7 +118,7 @@ def refused(cluster, folder: Path) -> Run:
 
 
 SURVIVAL = (
-    over_memory_and_cancelled,
+    over_memory_and_canceled,
     over_time,
     slurmd_killed,
     node_crashed,
@@ -125,13 +127,13 @@ SURVIVAL = (
 )
 
 
-def events_of(folder: Path, what: str) -> list[tuple[str, str, str]]:
+def events_of(folder: Path, job: str) -> list[tuple[str, str, str]]:
     """The events of one job, by rule and wildcards."""
-    return [event for event in events(folder) if event[1] == what]
+    return [event for event in events(folder) if event[1] == job]
 
 
-class Ends:
-    """What scenarios, and the local study, end with; each is waited for when it is asked for."""
+class Outcomes:
+    """The outcomes of scenarios and of the local study; each is waited for when it is needed."""
 
     def __init__(self, runs: dict[Callable, Future], local: Future | None) -> None:
         self.runs, self.local = runs, local
@@ -141,13 +143,13 @@ class Ends:
         return self.runs[scenario].result()
 
     def all(self) -> None:
-        """Wait until SLURM has nothing more to do."""
+        """Wait until all scenarios have ended."""
         wait(self.runs.values())
 
 
 @contextmanager
-def side_by_side(cluster, scenarios: Iterable[Callable], folder: Path) -> Iterator[Ends]:
-    """Start scenarios, each in a folder of its own; a local run of the study comes after them."""
+def side_by_side(cluster, scenarios: Iterable[Callable], folder: Path) -> Iterator[Outcomes]:
+    """Start scenarios, each in its own folder; a local run of the study follows them."""
     scenarios = tuple(scenarios)
     with ThreadPoolExecutor(len(scenarios) + 1) as pool:
         runs = {one: pool.submit(one, cluster, folder / one.__name__) for one in scenarios}
@@ -156,4 +158,4 @@ def side_by_side(cluster, scenarios: Iterable[Callable], folder: Path) -> Iterat
             wait(runs.values())
             return local_study(folder / "local")
 
-        yield Ends(runs, pool.submit(afterwards) if study in scenarios else None)
+        yield Outcomes(runs, pool.submit(afterwards) if study in scenarios else None)

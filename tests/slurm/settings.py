@@ -1,4 +1,4 @@
-"""The configuration files of the tests' cluster, and why they say what they say."""
+"""The configuration files of the tests' cluster, with a reason for each unusual setting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLURM = """\
 ClusterName=lab
 SlurmctldHost={host}(127.0.0.1)
 AuthType=auth/munge
-# Credentials live for a short time here, since a requeued job waits until its old one has run out.
+# Short-lived credentials: a requeued job waits until its old one has expired.
 AuthInfo=socket={socket},cred_expire=20
 SlurmUser=root
 SlurmdUser=root
@@ -28,7 +28,7 @@ SlurmdSpoolDir={folder}/spool/%n
 MailProg=/bin/true
 SwitchType=switch/none
 MpiDefault=none
-# Nodes come back by themselves, and are given up soon: tests wait for both.
+# Nodes return by themselves and fail soon: tests wait for both.
 ReturnToService=2
 SlurmdTimeout=20
 KillWait=5
@@ -49,7 +49,7 @@ GresTypes=gpu
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
-# Said again: this connection does not look at AuthInfo.
+# Repeated, since this connection ignores AuthInfo.
 AccountingStoragePass={socket}
 AccountingStoreFlags=job_comment
 AccountingStorageTRES=gres/gpu
@@ -60,7 +60,7 @@ PartitionName=cpu Nodes=cpu1,cpu2,cpu3 Default=YES MaxTime=1-00:00:00 State=UP
 PartitionName=gpu Nodes=gpu1 MaxTime=12:00:00 State=UP
 """
 
-# Memory is held by the kernel where cgroups (v1) may be written, else by a look once a second.
+# Memory limits: by the kernel where cgroups (v1) are writable, else checked once a second.
 WITH_CGROUPS = """\
 ProctrackType=proctrack/cgroup
 TaskPlugin=task/cgroup

@@ -1,4 +1,4 @@
-"""A training job over two nodes from one allocation: the weights of a single process."""
+"""A training job over two nodes of one allocation has the weights of a single process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tiny_study
 import torch
 from conftest import project_copy, snakemake, succeeded
 from machine import until
-from runs import NEVER, Run, accounted
+from runs import HANG_SECONDS, Run, accounted
 from safetensors.torch import load_file
 
 from mergescale.models.loading import save
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 WEIGHTS = "results/tiny/models/40k/pt/model.safetensors"
 SHORT = "training: {pretrain: {steps: 60, warmup: 10, checkpoint_every: 20}}\n"
-# Rows of a step do not divide by three.
+# The rows of a step are not divisible by three.
 NODES = "compute: {processes: 2, nodes: 2, micro_batch: 3}\n"
 
 
@@ -64,11 +64,11 @@ def test_weights_are_those_of_one_process(run, tmp_path):
 
 @pytest.fixture
 def submitted(cluster, tmp_path):
-    """Submits a training job over two nodes; returns its number and the file of what it says."""
+    """Submits a training job over two nodes; returns its number and its output file."""
     words = tiny_study.tokenizer()
     save(tmp_path / "base", tiny_study.llama(words=words), words)
     write_examples(tmp_path / "rows.parquet", tiny_study.written("copies", "train", 40))
-    said = tmp_path / "said.txt"
+    output = tmp_path / "output.txt"
 
     def submit(data: str) -> tuple[str, object]:
         command = (
@@ -78,42 +78,42 @@ def submitted(cluster, tmp_path):
         )
         job = cluster.run(
             *("sbatch", "--parsable", "--nodes=2", "--ntasks=2", "--mem=2000", "-A", "lab"),
-            *("--output", str(said), "-D", str(tmp_path), f"--wrap={command}"),
+            *("--output", str(output), "-D", str(tmp_path), f"--wrap={command}"),
         )
-        return job.strip(), said
+        return job.strip(), output
 
     return submit
 
 
 def ended(cluster, job: str) -> str:
-    """The state of a job when it has ended."""
+    """Wait until a job has ended; returns its state."""
     states: list[str] = []
 
     def over() -> bool:
         states[:] = cluster.run("squeue", "-h", "-o", "%T", "-t", "all", "-j", job).split()
         return bool(states) and states[0] not in ("PENDING", "RUNNING", "COMPLETING")
 
-    assert until(over, NEVER), states
+    assert until(over, HANG_SECONDS), states
     return states[0]
 
 
-def test_a_fault_of_all_nodes_is_said_once(cluster, submitted):
-    job, said = submitted("nothing.parquet")
+def test_an_error_on_all_nodes_is_reported_once(cluster, submitted):
+    job, output = submitted("nothing.parquet")
     assert ended(cluster, job) == "FAILED"
-    assert re.findall("^mergescale.*", said.read_text(), re.M) == [
+    assert re.findall("^mergescale.*", output.read_text(), re.M) == [
         "mergescale: error: nothing.parquet does not exist"
     ]
 
 
 def test_a_process_that_dies_on_one_node_ends_the_job(cluster, submitted, tmp_path):
-    job, said = submitted("rows.parquet")
-    assert until((tmp_path / "state" / "mark.json").is_file, NEVER)
+    job, output = submitted("rows.parquet")
+    assert until((tmp_path / "state" / "mark.json").is_file, HANG_SECONDS)
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             environment = process.environ()
             if (environment.get("SLURM_JOB_ID"), environment.get("RANK")) == (job, "1"):
                 process.kill()
     assert ended(cluster, job) == "FAILED"
-    text = said.read_text()
+    text = output.read_text()
     assert text.count("mergescale: error:") == 1 and "Traceback" not in text, text
     assert "training process 1 of 2 was ended by SIGKILL" in text

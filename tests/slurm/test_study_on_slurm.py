@@ -1,4 +1,4 @@
-"""A study from nothing through the cluster profile: the local run's numbers, on the fake GPUs."""
+"""A study from nothing with the cluster profile has the numbers of a local run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def run(after):
-    """A finished run of the study in which training and scoring ask for a GPU each."""
+    """A finished run of the study in which training and scoring jobs request a GPU."""
     run = after.of(study)
     assert run.wait() == 0, run.text
     return run
@@ -29,29 +29,31 @@ def jobs(run, cluster):
     return rows
 
 
-def test_scores_are_those_of_the_local_run(run, after):
+def test_scores_equal_those_of_the_local_run(run, after):
     local = after.local.result()
     for name in ("scores.csv", "normalised.csv", "performance.csv", "tables/table1.csv"):
-        here, there = (folder / "results" / STUDY / name for folder in (run.folder, local))
-        assert here.read_bytes() == there.read_bytes(), name
+        on_slurm, on_this_machine = (
+            folder / "results" / STUDY / name for folder in (run.folder, local)
+        )
+        assert on_slurm.read_bytes() == on_this_machine.read_bytes(), name
 
 
-def test_figures_tables_and_the_report_are_there(run):
+def test_figures_tables_and_the_report_exist(run):
     results = run.folder / "results" / STUDY
     assert (results / "figures" / "figure3.pdf").read_bytes().startswith(b"%PDF-")
     assert (results / "tables" / "table4.tex").is_file() and (results / "report.html").is_file()
 
 
-def test_jobs_go_where_their_resources_are(jobs):
-    assert jobs.keys() <= {*GPU_RULES, *CPU_RULES}, "what takes seconds is not submitted"
+def test_jobs_go_to_the_partition_with_their_resources(jobs):
+    assert jobs.keys() <= {*GPU_RULES, *CPU_RULES}, "rules that take seconds are not submitted"
     for rule, rows in jobs.items():
         for partition, resources, *_ in rows:
             gpus = [entry for entry in resources.split(",") if entry.startswith("gres/gpu")]
-            wanted = ("gpu", ["gres/gpu=1"]) if rule in GPU_RULES else ("cpu", [])
-            assert (partition, gpus) == wanted, rule
+            expected = ("gpu", ["gres/gpu=1"]) if rule in GPU_RULES else ("cpu", [])
+            assert (partition, gpus) == expected, rule
 
 
-def test_a_gpu_is_one_jobs_at_a_time(jobs):
+def test_a_gpu_has_one_job_at_a_time(jobs):
     """There are two a100; more jobs than that were ready at the same time."""
     spans = [
         (datetime.fromisoformat(start), datetime.fromisoformat(end))

@@ -1,4 +1,4 @@
-"""What the SLURM plugin's executor offers, for tests without SLURM; remembers what is reported."""
+"""A stand-in for the SLURM plugin's executor, for tests without SLURM."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 
 class Executor:
-    """Takes jobs and never submits them."""
+    """Records what is submitted and reported."""
 
     def __init__(self) -> None:
         settings = SimpleNamespace(init_seconds_before_status_checks=10, keep_successful_logs=False)

@@ -1,4 +1,4 @@
-"""Where no SLURM cluster can be started for tests, the harness says why in one sentence."""
+"""Where no SLURM cluster can be started for tests, the harness says why."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from machine import CannotStart, check
 
 
 @pytest.fixture(autouse=True)
-def able(monkeypatch, tmp_path):
-    """A machine on which a cluster can be started; each test takes one thing away."""
+def suitable_machine(monkeypatch, tmp_path):
+    """A machine on which a cluster can be started; each test removes one requirement."""
     monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(machine, "COMPILED_IN", tmp_path / "slurm.conf")
     monkeypatch.setattr(machine, "DEBIAN", ROOT / "pyproject.toml")
 
 
-def test_an_able_machine_is_accepted(tmp_path):
+def test_a_suitable_machine_is_accepted(tmp_path):
     check(Path("/tmp/cluster"))
-    # A link that an interrupted cluster left behind is no obstacle.
+    # A dangling link of an interrupted cluster is replaced.
     (tmp_path / "slurm.conf").symlink_to(tmp_path / "gone" / "slurm.conf")
     check(Path("/tmp/cluster"))
 
@@ -43,7 +43,7 @@ def test_a_folder_with_a_long_name_is_refused():
         check(Path("/tmp") / ("x" * 60))
 
 
-def test_another_slurm_of_this_machine_is_left_alone(tmp_path):
+def test_another_slurm_on_this_machine_is_not_touched(tmp_path):
     (tmp_path / "slurm.conf").write_text("ClusterName=real\n")
     with pytest.raises(CannotStart, match="another SLURM"):
         check(Path("/tmp/cluster"))

@@ -1,4 +1,4 @@
-"""What a run on SLURM does before its first job is submitted."""
+"""What a run does before its first job: drain orphans, and guard jobs on SLURM against outages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 from mergescale_snakemake import orphans
+from mergescale_snakemake.job_monitor import OUTAGE_TIMEOUT_SECONDS, JobMonitor, SlurmOutage
 from mergescale_snakemake.submission import Submission
-from mergescale_snakemake.watch import PATIENCE_SECONDS, SilentScheduler, Watch
 
-PATIENCE = "MERGESCALE_PATIENCE_MINUTES"
-EXECUTOR = (
+OUTAGE_VARIABLE = "MERGESCALE_SLURM_TIMEOUT_MINUTES"
+# What JobMonitor and Submission replace in the plugin's executor.
+REPLACED_METHODS = (
     *("additional_general_args", "check_active_jobs", "get_account_arg", "get_partition_arg"),
     "_report_job_error_threadsafe",
 )
@@ -22,66 +23,76 @@ EXECUTOR = (
 def guard_run(workflow: Any) -> None:
     """Guard a run; to be called in `onstart:`, when the executor exists.
 
-    Settles the jobs of earlier runs on SLURM, also before a local run of the same folder. A run on
-    SLURM is watched, and its jobs are submitted, so that it survives or ends with a sentence.
-    Written for Snakemake 9.27 and version 2.8.0 of the executor plugin.
+    Orphans of earlier runs on SLURM are drained first, also before a local run in the same folder.
+    The jobs of a run on SLURM are then submitted and monitored so that the run survives an outage
+    or fails with a one-line error. Written for Snakemake 9.27 and version 2.8.0 of the plugin.
+
+    Args:
+        workflow: Snakemake's workflow, as a Snakefile has it.
+
+    Raises:
+        SystemExit: orphans cannot be checked, or the plugin is of another version.
     """
     executor = getattr(workflow.scheduler, "_executor", None)
     on_slurm = hasattr(executor, "run_uuid")
-    if not workflow.is_main_process or not (on_slurm or orphans.possible()):
+    if not workflow.is_main_process or not (on_slurm or orphans.may_exist()):
         return
     try:
-        patience = seconds_of_patience()
-        waited = orphans.settle(logging.getLogger("snakemake.logging").warning)
-    except (ValueError, orphans.Undecided) as error:
+        outage_timeout = outage_timeout_seconds()
+        waited = orphans.drain_orphans(logging.getLogger("snakemake.logging").warning)
+    except (ValueError, orphans.OrphanCheckFailed) as error:
         raise SystemExit(f"mergescale: error: {error}") from None
     if waited:
-        # What those jobs finished is not in this run's plan yet: plan again, by the same command.
+        # What those jobs finished is not in this run's plan: plan again, by the same command.
         workflow.persistence.unlock()
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(sys.executable, sys.orig_argv)
     if not on_slurm:
         return
-    missing = [name for name in EXECUTOR if not hasattr(executor, name)]
+    missing = [name for name in REPLACED_METHODS if not hasattr(executor, name)]
     if missing:
         raise SystemExit(
-            "mergescale: error: this version of snakemake-executor-plugin-slurm is not the one "
-            f"that envs/requirements-slurm.txt pins (it has no {missing[0]}): install that one"
+            f"mergescale: error: snakemake-executor-plugin-slurm has no {missing[0]}; install the "
+            "version that envs/requirements-slurm.txt pins"
         )
-    orphans.record(executor.run_uuid)
-    watch = Watch(executor, patience=patience)
+    orphans.record_run(executor.run_uuid)
+    monitor = JobMonitor(executor, outage_timeout=outage_timeout)
 
     async def check(active_jobs: list[Any]) -> AsyncIterator[Any]:
         try:
-            async for job in watch.check(active_jobs):
+            async for job in monitor.check(active_jobs):
                 yield job
-        except SilentScheduler as silence:
-            leave(workflow, silence)
+        except SlurmOutage as outage:
+            abort_run(workflow, outage)
 
     executor.check_active_jobs = check
-    Submission(executor, patience=patience)
+    Submission(executor, outage_timeout=outage_timeout)
 
 
-def leave(workflow: Any, why: Exception) -> None:
-    """End this process at once with a sentence, and without a lock.
+def abort_run(workflow: Any, error: Exception) -> NoReturn:
+    """End this process at once with a one-line error, and unlock the working directory.
 
-    Nothing is tidied up: Snakemake would remove folders that jobs still at work will write to.
+    There is no cleanup: Snakemake would remove folders that running jobs will write to.
     """
-    logging.getLogger("snakemake.logging").error(f"mergescale: error: {why}")
+    logging.getLogger("snakemake.logging").error(f"mergescale: error: {error}")
     workflow.persistence.unlock()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
 
 
-def seconds_of_patience() -> float:
-    """How long SLURM may be silent: MERGESCALE_PATIENCE_MINUTES of the environment, or an hour."""
-    given = os.environ.get(PATIENCE, str(PATIENCE_SECONDS / 60))
+def outage_timeout_seconds() -> float:
+    """How long SLURM may be unreachable: MERGESCALE_SLURM_TIMEOUT_MINUTES, by default an hour.
+
+    Raises:
+        ValueError: the environment variable is not a positive number.
+    """
+    text = os.environ.get(OUTAGE_VARIABLE, str(OUTAGE_TIMEOUT_SECONDS / 60))
     try:
-        minutes = float(given)
+        minutes = float(text)
     except ValueError:
         minutes = 0.0
     if not 0 < minutes < float("inf"):
-        raise ValueError(f"{PATIENCE} is {given!r}: it is a number of minutes above 0")
+        raise ValueError(f"{OUTAGE_VARIABLE} must be a number of minutes above 0, not {text!r}")
     return 60 * minutes

@@ -1,7 +1,7 @@
-"""Jobs that go on after the run that submitted them was killed: they are ended before a new run.
+"""Orphans: SLURM jobs that still run after the Snakemake run that submitted them was killed.
 
-Otherwise the new run would submit the same jobs, and two would write the same files. What such jobs
-finish is not lost: Snakemake accepts their outputs.
+A new run would submit the same jobs again, and two would write the same files. So it first waits
+for the orphans or cancels them. What they finish is used: Snakemake accepts their outputs.
 """
 
 from __future__ import annotations
@@ -17,110 +17,125 @@ from pathlib import Path
 import psutil
 
 from mergescale_snakemake import slurm
+from mergescale_snakemake.slurm import SlurmJob, SlurmUnreachable
 
 RUNS = Path(".snakemake") / "cluster_runs"
-WHAT_TO_DO = "MERGESCALE_ORPHANS"
+ACTION_VARIABLE = "MERGESCALE_ORPHANS"
 POLL_SECONDS = 5.0
-# A run that cannot learn whether there are orphans does not start.
-SILENT_POLLS = 60
+# After so many failed polls a new run does not start.
+MAX_FAILED_POLLS = 60
 
 
-class Undecided(Exception):
-    """Nobody can tell whether jobs of an earlier run are at work, or what to do with them."""
+class OrphanCheckFailed(Exception):
+    """It is unknown whether orphans are running, or what to do with them."""
 
 
-def record(run: str) -> None:
-    """Remember which process, on which host, stands behind a run."""
+def record_run(run: str) -> None:
+    """Record the process and the host behind the run with the id `run`."""
     RUNS.mkdir(parents=True, exist_ok=True)
     started = psutil.Process().create_time()
-    known = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-    (RUNS / f"{run}.json").write_text(json.dumps(known))
+    process = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    (RUNS / f"{run}.json").write_text(json.dumps(process))
 
 
-def lives(run: str) -> bool:
-    """Whether the process behind a run is seen at work, which is possible on its host only."""
+def is_alive(run: str) -> bool:
+    """Whether the process behind a run is seen running, which is possible on its host only."""
     try:
-        known = json.loads((RUNS / f"{run}.json").read_text())
-        process = psutil.Process(known["pid"])
-        return known["host"] == socket.gethostname() and (
-            abs(process.create_time() - known["started"]) < 1
+        recorded = json.loads((RUNS / f"{run}.json").read_text())
+        process = psutil.Process(recorded["pid"])
+        return recorded["host"] == socket.gethostname() and (
+            abs(process.create_time() - recorded["started"]) < 1
             and process.status() != psutil.STATUS_ZOMBIE
         )
     except (OSError, ValueError, KeyError, psutil.Error):
         return False
 
 
-def found(jobs_in: Callable[[str], list[slurm.Job]] = slurm.jobs_in) -> list[slurm.Job]:
-    """Jobs of this working directory whose run is not seen at work."""
-    return [job for job in jobs_in(".") if not lives(job.run)]
+def find_orphans(list_jobs: Callable[[str], list[SlurmJob]] = slurm.list_jobs) -> list[SlurmJob]:
+    """Unfinished jobs of this working directory whose run is not alive.
+
+    Raises:
+        SlurmUnreachable: squeue failed.
+    """
+    return [job for job in list_jobs(".") if not is_alive(job.run)]
 
 
-def possible() -> bool:
-    """Whether a run on SLURM was here since the queue was last found empty of its jobs."""
+def may_exist() -> bool:
+    """Whether a SLURM run was recorded here since the queue was last seen without orphans."""
     return any(RUNS.glob("*.json")) and shutil.which("squeue") is not None
 
 
-def forget_dead_runs() -> None:
-    """Drop the records of runs that are not seen at work, once none of their jobs is left."""
+def delete_dead_records() -> None:
+    """Delete the records of runs that are not alive; to be called when no orphan is left."""
     for file in RUNS.glob("*.json"):
-        if not lives(file.stem):
+        if not is_alive(file.stem):
             file.unlink(missing_ok=True)
 
 
-def settle(
-    say: Callable[[str], None],
-    jobs_in: Callable[[str], list[slurm.Job]] = slurm.jobs_in,
+def drain_orphans(
+    warn: Callable[[str], None],
+    list_jobs: Callable[[str], list[SlurmJob]] = slurm.list_jobs,
     cancel: Callable[[list[str]], None] = slurm.cancel,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until no orphan is left, or cancel them; returns whether there were any.
+    """Wait until no orphan is left, or cancel the orphans.
 
-    MERGESCALE_ORPHANS in the environment is `wait` (default) or `cancel`. Raises Undecided for
-    another value, and when SLURM gives no answer.
+    The environment variable MERGESCALE_ORPHANS is `wait` (default) or `cancel`.
+
+    Args:
+        warn: called with each message for the user.
+        list_jobs: unfinished jobs of a working directory.
+        cancel: cancels jobs by their numbers.
+        sleep: waits for a number of seconds.
+
+    Returns:
+        Whether there were any orphans.
+
+    Raises:
+        OrphanCheckFailed: MERGESCALE_ORPHANS has another value, or SLURM does not respond.
     """
-    choice = os.environ.get(WHAT_TO_DO, "wait")
-    if choice not in ("wait", "cancel"):
-        raise Undecided(f"{WHAT_TO_DO} is {choice!r}: it may be wait or cancel")
-    first = orphans = _asked(say, jobs_in, sleep)
+    action = os.environ.get(ACTION_VARIABLE, "wait")
+    if action not in ("wait", "cancel"):
+        raise OrphanCheckFailed(f"{ACTION_VARIABLE} must be wait or cancel, not {action!r}")
+    first = orphans = _poll(warn, list_jobs, sleep)
     if not orphans:
-        forget_dead_runs()
+        delete_dead_records()
         return False
-    listed = ", ".join(job.what for job in orphans)
-    if choice == "cancel":
-        say(f"Cancelling {len(orphans)} jobs of an earlier run of this folder: {listed}.")
+    listed = ", ".join(job.description for job in orphans)
+    if action == "cancel":
+        warn(f"Canceling {len(orphans)} jobs of an earlier run in this folder: {listed}.")
         cancel([job.id for job in orphans])
     else:
-        say(
-            f"{len(orphans)} jobs of an earlier run of this folder are still at work: {listed}. "
+        warn(
+            f"{len(orphans)} jobs of an earlier run in this folder are still running: {listed}. "
             "Waiting for them, so that nothing is computed or written twice. To cancel them "
             f"instead: scancel {' '.join(job.id for job in orphans)}"
         )
     while orphans:
         sleep(POLL_SECONDS)
         before = len(orphans)
-        orphans = _asked(say, jobs_in, sleep)
+        orphans = _poll(warn, list_jobs, sleep)
         if 0 < len(orphans) != before:
-            say(f"{len(first) - len(orphans)} of {len(first)} jobs of the earlier run have ended.")
-    say("No job of an earlier run is left.")
+            ended = len(first) - len(orphans)
+            warn(f"{ended} of {len(first)} jobs of the earlier run have ended.")
+    warn("All jobs of the earlier run have ended.")
     return True
 
 
-def _asked(
-    say: Callable[[str], None],
-    jobs_in: Callable[[str], list[slurm.Job]],
+def _poll(
+    warn: Callable[[str], None],
+    list_jobs: Callable[[str], list[SlurmJob]],
     sleep: Callable[[float], None],
-) -> list[slurm.Job]:
-    for poll in range(SILENT_POLLS):
+) -> list[SlurmJob]:
+    for poll in range(MAX_FAILED_POLLS):
         try:
-            return found(jobs_in)
-        except slurm.Unanswered as silence:
+            return find_orphans(list_jobs)
+        except SlurmUnreachable as error:
             if poll == 0:
-                say(
-                    f"SLURM does not answer ({silence}); asking again before anything is submitted."
-                )
-            last = silence
+                warn(f"SLURM does not respond ({error}); trying again before submitting anything.")
+            last = error
         sleep(POLL_SECONDS)
-    raise Undecided(
-        f"SLURM does not answer ({last}), so jobs of an earlier run may be at work in this folder. "
-        "Nothing was submitted; start again when SLURM is back."
+    raise OrphanCheckFailed(
+        f"SLURM does not respond ({last}), so jobs of an earlier run may still write to this "
+        "folder. Nothing was submitted; run the same command again when SLURM is back"
     )
