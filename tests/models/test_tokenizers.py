@@ -4,7 +4,8 @@ import pytest
 import tiny_study
 from transformers import AutoTokenizer
 
-from mergescale.models.tokenizers import BEGIN, END, PAD, UNKNOWN, Encoder, train_word_tokenizer
+from mergescale.models.from_scratch import BEGIN, END, PAD, UNKNOWN, train_word_tokenizer
+from mergescale.models.tokenizers import Encoder
 
 
 @pytest.fixture(scope="module")

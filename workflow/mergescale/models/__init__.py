@@ -1,1 +1,1 @@
-"""The ladder of model sizes: tokenizers, models from scratch or from a folder, saving."""
+"""Models and tokenizers: made from scratch, loaded, saved."""

@@ -1,4 +1,4 @@
-"""Models as Hugging Face folders: made from scratch, loaded, saved."""
+"""Models in Hugging Face folders: loaded and saved."""
 
 from __future__ import annotations
 
@@ -14,61 +14,23 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
 )
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
 
-# Its bars over a model's few files would only litter the logs.
+# Progress bars over a model's few files would only fill the logs.
 logging.disable_progress_bar()
-
-
-def initialize(
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    hidden_size: int,
-    layers: int,
-    heads: int,
-    intermediate_size: int,
-    max_length: int,
-    seed: int,
-) -> LlamaForCausalLM:
-    """A Llama-type model (tied embeddings, fp32) with random weights drawn from `seed`.
-
-    Raises:
-        ValueError: the heads do not divide the hidden size into even parts.
-    """
-    if hidden_size % (2 * heads):
-        raise ValueError(
-            f"hidden_size {hidden_size} is not a multiple of twice the heads ({heads}), as rotary "
-            "positions need"
-        )
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden_size,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
-        intermediate_size=intermediate_size,
-        max_position_embeddings=max_length,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        # Residual streams this narrow learn faster from larger weights than Llama's 0.02.
-        initializer_range=hidden_size**-0.5 / 2,
-    )
-    return LlamaForCausalLM(config)
 
 
 def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model in fp32 and its tokenizer from a local Hugging Face folder.
 
-    Its `config.json` says whether it is a causal or an encoder-decoder model. Only safetensors are
+    Its `config.json` decides between a causal and an encoder-decoder model. Only safetensors are
     read.
+
+    Returns:
+        The model in evaluation mode, and its tokenizer.
 
     Raises:
         FileNotFoundError: the folder has no `config.json`.
@@ -76,11 +38,11 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
     """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder}: no config.json there; not a Hugging Face model folder")
+        raise FileNotFoundError(f"{folder} has no config.json; it is not a Hugging Face model folder")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model, found = family.from_pretrained(
+        model, info = family.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
@@ -89,16 +51,16 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
         )
     except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise ValueError(f"{folder} cannot be loaded as a model: {error}") from error
-    if missing := sorted(found["missing_keys"]):
-        # transformers would fill them with random numbers and go on.
-        raise ValueError(f"{folder}: the weights lack {missing[0]}, which config.json calls for")
+    if missing := sorted(info["missing_keys"]):
+        # transformers would initialize them at random.
+        raise ValueError(f"{folder}: the weights lack {missing[0]}, which config.json requires")
     return model, load_tokenizer(folder)
 
 
 def load_on_meta(folder: str | os.PathLike[str]) -> PreTrainedModel:
-    """The model of a local folder without its weights, which take no memory: device `meta`.
+    """Make the model of a local folder on device `meta`: its weights take no memory.
 
-    Buffers, which follow from the configuration, are there.
+    Buffers, which follow from the configuration, are computed.
     """
     from accelerate import init_empty_weights
 
@@ -112,7 +74,7 @@ def load_on_meta(folder: str | os.PathLike[str]) -> PreTrainedModel:
 
 
 def position_limit(model: PreTrainedModel) -> int | None:
-    """Most tokens in a row by the model's configuration; None where positions are relative."""
+    """Most tokens in a row by the model's configuration; None if positions are relative."""
     return getattr(model.config, "max_position_embeddings", None)
 
 
@@ -120,15 +82,15 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a local Hugging Face folder.
 
     Raises:
-        ValueError: there is none, or it is unreadable; the message names the folder.
+        ValueError: it is missing or unreadable; the message names the folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder")
+        raise ValueError(f"{folder} is not a directory")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception
-        raise ValueError(f"{folder} holds no readable tokenizer: {error}") from error
+        raise ValueError(f"{folder} has no readable tokenizer: {error}") from error
 
 
 def save(
@@ -136,15 +98,15 @@ def save(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """Write model and tokenizer into `folder`, each file whole or not at all.
+    """Write a model and its tokenizer into `folder`, each file atomically.
 
-    The folder may hold other models in sub-folders, so files are moved in one by one, the weights
-    last: a folder with `model.safetensors` is complete.
+    The weights come last: a folder with `model.safetensors` is complete. Subfolders, which may
+    contain other models, stay as they are.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".partial-*"):
-        shutil.rmtree(left)  # by a save that was killed
+        shutil.rmtree(left)  # of a save that was killed
     with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as temporary:
         model.save_pretrained(temporary, max_shard_size="1000TB")
         tokenizer.save_pretrained(temporary)

@@ -28,7 +28,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "training": (
         "training",
         "models",
-        "stages/bases.py",
+        "stages/pretrain.py",
+        "stages/finetune.py",
+        "stages/adopt.py",
         "tasks/example_files.py",
         "tasks/task.py",
     ),

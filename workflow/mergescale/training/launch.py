@@ -1,8 +1,8 @@
 """Starts a training stage in several processes, on one node or on all nodes of a SLURM job.
 
-On several nodes `srun` starts one task on each, and each task its share of the processes with
-torchrun's launcher. That is what `accelerate launch` runs for several GPUs; for several CPU
-processes it knows MPI alone, so it is called here directly. accelerate takes over in the processes.
+On several nodes `srun` starts one task on each, and each task starts its processes with torchrun's
+launcher. `accelerate launch` does the same for several GPUs, but knows only MPI for several CPU
+processes; so torchrun is called directly, and accelerate takes over in the processes.
 """
 
 from __future__ import annotations
@@ -16,93 +16,121 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from mergescale.training.distributed import launched
+from mergescale.training.compute_plan import ComputeArguments
+from mergescale.training.distributed import under_torchrun
 
-# Where the processes of all nodes meet, host:port; set for the tasks that srun starts.
-MEETING = "MERGESCALE_MEETING_POINT"
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+# Environment variable with the host:port where the launchers of all nodes meet; set for the tasks
+# that srun starts.
+RENDEZVOUS_ENDPOINT = "MERGESCALE_RENDEZVOUS_ENDPOINT"
 # Seconds that nodes wait for each other at the start.
-_PATIENCE = 900
+RENDEZVOUS_TIMEOUT = 900
 
 
-def wanted(*, processes: int, gpus: int, nodes: int, device: str) -> int:
-    """How many processes are to be started; 1 is this one itself, without a launcher.
+def launch_if_distributed(compute: ComputeArguments) -> None:
+    """Run this command in several processes if `compute` requests them; else return.
 
-    One for each GPU that was asked for, and is there; on CPUs as many as `processes` says.
+    Where processes are started, this one waits for them and exits with their status.
 
     Raises:
-        ValueError: several nodes for one process; a SLURM job without the GPUs it asked for.
+        ValueError: the requested processes, nodes and GPUs do not fit together.
+        OSError: srun is missing, or the nodes do not meet.
+        SystemExit: the processes have ended.
     """
-    if launched():
+    processes = count_processes(compute)
+    if processes > 1:
+        sys.exit(launch(sys.argv[1:], compute, processes))
+
+
+def count_processes(compute: ComputeArguments) -> int:
+    """How many processes to start; 1 is this process itself, without a launcher.
+
+    One for each GPU that is requested and visible; on CPUs as many as `compute.processes`.
+
+    Raises:
+        ValueError: several nodes for one process, or a SLURM job without the GPUs it requested.
+    """
+    if under_torchrun():
         return 1
+    processes, gpus, nodes = compute.processes, compute.gpus, compute.nodes
     if nodes > 1 and max(processes, gpus) <= 1:
         raise ValueError(
-            f"one process does not use {nodes} nodes: say how many with --gpus or --processes"
+            f"one process does not use {nodes} nodes: set --gpus or --processes above 1"
         )
-    job = "SLURM_JOB_ID" in os.environ
-    if _spreads(nodes):
+    in_job = "SLURM_JOB_ID" in os.environ
+    if _needs_srun(nodes):
         return gpus or processes
-    if max(processes, gpus) <= 1 and not (job and gpus):
+    if max(processes, gpus) <= 1 and not (in_job and gpus):
         return 1
     import torch
 
-    there = 0 if device == "cpu" else torch.cuda.device_count()
-    # A local run takes the GPUs that there are; a job has what it asked for, or something is wrong.
-    if job and device != "cpu" and there < gpus // nodes:
+    visible = 0 if compute.device == "cpu" else torch.cuda.device_count()
+    # A local run takes the GPUs that are there; a job has what it requested, or something is wrong.
+    if in_job and compute.device != "cpu" and visible < gpus // nodes:
         raise ValueError(
-            f"{there} of the {gpus // nodes} GPUs that the job asked for on {socket.gethostname()} "
-            "are visible: see nvidia-smi there, or train on CPUs with --device cpu (compute.device)"
+            f"{visible} of the {gpus // nodes} GPUs that the job requested on "
+            f"{socket.gethostname()} are visible: see nvidia-smi there, or train on CPUs with "
+            "--device cpu (compute.device)"
         )
-    if job and nodes > 1:
+    if in_job and nodes > 1:
         return gpus or processes
-    return min(max(gpus, 1), there) if there else processes
+    return min(max(gpus, 1), visible) if visible else processes
 
 
-def launch(arguments: Sequence[str], *, processes: int, gpus: int, nodes: int, threads: int) -> int:
-    """Run `mergescale ARGUMENTS` in `processes` processes; return the exit status.
+def launch(arguments: Sequence[str], compute: ComputeArguments, processes: int) -> int:
+    """Run `mergescale ARGUMENTS` in several processes.
 
-    Outside SLURM they are all started here, whatever `nodes` says. On several nodes this process
-    becomes srun and does not return.
+    Outside SLURM all of them are started here, whatever `compute.nodes` is. On several nodes this
+    process becomes srun and does not return.
+
+    Returns:
+        The exit status: that of the process that failed first.
 
     Raises:
-        ValueError: processes do not spread evenly over nodes.
-        OSError: there is no srun, or the nodes do not meet.
+        ValueError: the processes do not divide evenly among the nodes.
+        OSError: srun is missing, or the nodes do not meet.
     """
-    if _spreads(nodes):
-        _become_srun(arguments, gpus, nodes, max(threads, _cores_for(processes // nodes)))
-    nodes = nodes if MEETING in os.environ else 1
+    nodes = compute.nodes
+    if _needs_srun(nodes):
+        cores = max(compute.threads, _limit_to_job_cores(processes // nodes))
+        _exec_srun(arguments, compute.gpus, nodes, cores)
+    nodes = nodes if RENDEZVOUS_ENDPOINT in os.environ else 1
     if processes % nodes:
-        raise ValueError(f"{processes} processes do not spread evenly over {nodes} nodes")
-    return _start(arguments, processes // nodes, nodes)
+        raise ValueError(f"{processes} processes do not divide evenly among {nodes} nodes")
+    return _run_torchrun(arguments, processes // nodes, nodes)
 
 
-def _spreads(nodes: int) -> bool:
-    return nodes > 1 and "SLURM_JOB_ID" in os.environ and MEETING not in os.environ
+def _needs_srun(nodes: int) -> bool:
+    return nodes > 1 and "SLURM_JOB_ID" in os.environ and RENDEZVOUS_ENDPOINT not in os.environ
 
 
-def _cores_for(here: int) -> int:
-    """A core for each process of a node, as far as the job has them on every one."""
+def _limit_to_job_cores(processes: int) -> int:
+    """A core for each process of a node, as far as the job has them on every node."""
     # Such as 8(x2),4: eight on two nodes, four on a third.
-    given = re.findall(r"\b\d+", os.environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
-    return min([here, *map(int, given)])
+    cores = re.findall(r"\b\d+", os.environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
+    return min([processes, *map(int, cores)])
 
 
-def _become_srun(arguments: Sequence[str], gpus: int, nodes: int, cores: int) -> None:
-    """One task on each node of the allocation; the first one that fails ends the others."""
+def _exec_srun(arguments: Sequence[str], gpus: int, nodes: int, cores: int) -> None:
+    """Become srun: one task on each node; the first one that fails ends the others."""
     command = [
         *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
         *(f"--cpus-per-task={cores}", "--cpu-bind=none", "--kill-on-bad-exit=1"),
-        # However long others still work when one has ended well.
+        # However long others still run after one has succeeded.
         "--wait=0",
         *([f"--gpus={gpus}"] if gpus else []),
         *("--input=none", "--quiet", sys.executable, "-m", "mergescale", *arguments),
     ]
     try:
-        os.environ[MEETING] = f"{_first_node()}:{_free_port()}"
+        os.environ[RENDEZVOUS_ENDPOINT] = f"{_first_node()}:{_free_port()}"
         os.execvp("srun", command)
     except FileNotFoundError:
         raise OSError(
-            f"SLURM's srun, which starts training on {nodes} nodes, is not here"
+            f"SLURM's srun, which starts training on {nodes} nodes, was not found"
         ) from None
 
 
@@ -111,78 +139,78 @@ def _first_node() -> str:
     # A batch script runs there; the shell that salloc opens may be on a login node.
     if "SLURMD_NODENAME" in os.environ:
         return socket.gethostname()
-    names = ["scontrol", "show", "hostnames", os.environ.get("SLURM_JOB_NODELIST", "")]
-    listed = subprocess.run(names, capture_output=True, text=True).stdout.split()
-    return listed[0] if listed else socket.gethostname()
+    command = ["scontrol", "show", "hostnames", os.environ.get("SLURM_JOB_NODELIST", "")]
+    names = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    return names[0] if names else socket.gethostname()
 
 
-def _start(arguments: Sequence[str], here: int, nodes: int) -> int:
-    """The processes of this node, until they have ended."""
+def _run_torchrun(arguments: Sequence[str], local_processes: int, nodes: int) -> int:
+    """Run this node's processes until they have ended; return the exit status."""
     from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # It tells of failures at length; what there is to say is said below.
+    # torchrun logs pages about a failure; its one-line reason is printed below.
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    meeting = os.environ.get(MEETING) or f"127.0.0.1:{_free_port()}"
+    endpoint = os.environ.get(RENDEZVOUS_ENDPOINT) or f"127.0.0.1:{_free_port()}"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # The processes leave their words in it.
-    with TemporaryDirectory(prefix="mergescale-", ignore_cleanup_errors=True) as words:
+    # The processes write their error files there.
+    with TemporaryDirectory(prefix="mergescale-", ignore_cleanup_errors=True) as log_dir:
         config = LaunchConfig(
             min_nodes=nodes,
             max_nodes=nodes,
-            nproc_per_node=here,
+            nproc_per_node=local_processes,
             run_id=os.environ.get("SLURM_JOB_ID", "local"),
             rdzv_backend="static",
-            rdzv_endpoint=meeting,
+            rdzv_endpoint=endpoint,
             rdzv_configs={
                 "rank": int(os.environ["SLURM_NODEID"]) if nodes > 1 else 0,
-                "timeout": _PATIENCE,
+                "timeout": RENDEZVOUS_TIMEOUT,
             },
             max_restarts=0,
             monitor_interval=0.2,
-            logs_specs=DefaultLogsSpecs(log_dir=words),
+            logs_specs=DefaultLogsSpecs(log_dir=log_dir),
         )
         try:
             elastic_launch(config, sys.executable)("-m", "mergescale", *arguments)
         except ChildFailedError as error:
-            return _failed(error, here * nodes)
+            return _print_first_failure(error, local_processes * nodes)
         except SignalException as stop:
             if stop.sigval == signal.SIGINT:
                 raise KeyboardInterrupt from None
             return 128 + stop.sigval
         except RuntimeError as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise OSError(f"the processes could not meet at {meeting}: {reason}") from None
+            raise OSError(f"the processes could not meet at {endpoint}: {reason}") from None
     return 0
 
 
-def _failed(error, processes: int) -> int:
-    """Say in one sentence why the first of the processes failed; return the exit status."""
+def _print_first_failure(error: ChildFailedError, processes: int) -> int:
+    """Print in one line why the first process failed; return the exit status."""
     rank, first = min(
         error.failures.items(),
-        key=lambda one: (_word(one[1]).get("lost", False), one[1].timestamp),
+        key=lambda item: (_read_error(item[1]).get("peer_failure", False), item[1].timestamp),
     )
-    word, who = _word(first), f"training process {rank} of {processes}"
-    if word:
-        sentence = word["message"]
+    reported, process = _read_error(first), f"training process {rank} of {processes}"
+    if reported:
+        message = reported["message"]
     elif first.exitcode < 0:
         killed = first.exitcode == -signal.SIGKILL
-        sentence = f"{who} was ended by {signal.Signals(-first.exitcode).name}" + (
-            "; where nobody did that, memory ran out" if killed else ""
+        message = f"{process} was ended by {signal.Signals(-first.exitcode).name}" + (
+            "; if nobody killed it, memory ran out" if killed else ""
         )
     else:
-        sentence = f"{who} ended with status {first.exitcode}; its own words are above"
-    print(f"mergescale: error: {sentence}", file=sys.stderr)
+        message = f"{process} exited with status {first.exitcode}; see its output above"
+    print(f"mergescale: error: {message}", file=sys.stderr)
     return first.exitcode if first.exitcode > 0 else 128 - first.exitcode
 
 
-def _word(failure) -> dict:
-    """What the process itself left as its reason; empty where it could not."""
+def _read_error(failure: ProcessFailure) -> dict[str, Any]:
+    """The error that the process itself reported; empty if it could not."""
     data = failure.error_file_data
-    return data if isinstance(data, dict) and "lost" in data else {}
+    return data if isinstance(data, dict) and "peer_failure" in data else {}
 
 
 def _free_port() -> int:

@@ -1,44 +1,41 @@
-"""The losses of a run: what is reported of them, and the look that finds a diverged one."""
+"""What objectives share: the logits of labeled tokens and their cross-entropy."""
 
 from __future__ import annotations
 
-import math
-
 import torch
+from torch.nn import functional
+
+from mergescale.training.batches import IGNORE, Batch
 
 
-class Losses:
-    """Sum of the losses over the last tenth of the steps; kept with the run's state.
+def compute_logits(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Compute the logits that predict the labels of a batch.
 
-    A diverged run stays diverged, so looking at the last loss now and then finds it.
+    Only these positions go through the output layer: in a small model it is most of the work, and
+    prompts have no loss.
+
+    Returns:
+        float32 (bf16 where the model computes in it), (rows, labels, vocabulary).
     """
+    return model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        use_cache=False,
+        logits_to_keep=batch.labels.shape[1] + 1,
+    ).logits[:, :-1]
 
-    def __init__(self, steps: int) -> None:
-        self.first = steps - max(1, steps // 10)
-        self.total, self.count = 0.0, 0
-        self.last: torch.Tensor | float = 0.0
 
-    def add(self, step: int, loss: torch.Tensor) -> None:
-        """Count the loss of a step in, without waiting for it."""
-        self.last = loss.detach()
-        if step >= self.first:
-            self.total, self.count = self.total + self.last.double(), self.count + 1
+def summed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum the cross-entropy over labeled tokens, a scalar; 0 where there is no label.
 
-    def mean(self) -> float:
-        """Mean over the last tenth of the steps."""
-        return float(self.total) / self.count
-
-    def check(self, step: int) -> None:
-        """Raise FloatingPointError, which names `step`, where the losses are not finite."""
-        if not math.isfinite(float(self.total) + float(self.last)):
-            raise FloatingPointError(
-                f"the training loss is not finite by step {step}: lower the learning rate"
-            )
-
-    def state_dict(self) -> dict:
-        """For a resumed run."""
-        return {"total": float(self.total), "count": self.count}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from a kept sum."""
-        self.total, self.count = state["total"], state["count"]
+    Args:
+        logits: (rows, labels, vocabulary).
+        labels: int64, (rows, labels), `IGNORE` where there is no loss.
+    """
+    return functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]),
+        labels.reshape(-1),
+        ignore_index=IGNORE,
+        reduction="sum",
+    )

@@ -1,68 +1,40 @@
-"""The training loop: Adafactor, warm-up and cosine decay, on accelerate; stops and resumes exactly.
+"""The training loop: warm-up and cosine decay on accelerate; an interrupted run resumes exactly.
 
 One loop serves all four stages (pre-training, instruction tuning, experts, multitask), in one
 process or in several that share the rows of each step. The paper's settings are in its section on
-training; the configuration's `training` block holds this study's.
+training; the configuration's `training` block has this study's.
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
-from torch.nn.functional import cross_entropy
-from torch.optim import Adafactor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers.modeling_utils import PreTrainedModel
 
 from mergescale.models.loading import parameter_count
 from mergescale.progress import Progress
-from mergescale.training.batches import IGNORE, Batch, BatchStream, share
-from mergescale.training.compute_plan import Placement
-from mergescale.training.distributed import is_main, world
-from mergescale.training.losses import Losses
-from mergescale.training.training_checkpoint import State
+from mergescale.training.batches import Batch, BatchStream, local_microbatches
+from mergescale.training.compute_plan import ComputePlan
+from mergescale.training.config import TrainConfig
+from mergescale.training.distributed import is_main, world_size
+from mergescale.training.registry import Objective, get_objective, get_optimizer
+from mergescale.training.training_checkpoint import Stateful, TrainingCheckpoint
 
-# Steps between two looks at whether the loss is finite: each look waits for a GPU.
-_STEPS_BETWEEN_CHECKS = 50
-# Hundreds of GB take a while; what really failed is seen by the launcher, not by this.
-_PATIENCE = timedelta(hours=12)
-# Apart from each other, so that processes draw their own numbers for dropout.
-_SEEDS_APART = 1_000_003
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How one model is trained.
-
-    Attributes:
-        steps: optimizer steps; 0 leaves the model as it is.
-        batch_size: rows a step, of all processes together.
-        learning_rate: its peak, for Adafactor relative to each tensor's root mean square.
-        warmup: steps over which the learning rate rises from 0 to its peak.
-        dropout: on the attention weights.
-        weight_decay: Adafactor's.
-        seed: of the order of batches and of dropout.
-        checkpoint_every: steps between two checkpoints; 0 makes none.
-        micro_batch: rows that a process works on at a time, gradients adding up over a step; 0 is
-            all of its rows.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    warmup: int = 0
-    dropout: float = 0.0
-    weight_decay: float = 0.0
-    seed: int = 0
-    checkpoint_every: int = 500
-    micro_batch: int = 0
+# Steps between two checks that the loss is finite: each check waits for the GPU.
+STEPS_BETWEEN_CHECKS = 50
+# The others wait while the main process reads or writes hundreds of GB. A process that fails ends
+# the others through the launcher, without this timeout.
+PROCESS_GROUP_TIMEOUT = timedelta(hours=12)
+# Far apart, so that each process draws its own numbers for dropout.
+_SEED_STRIDE = 1_000_003
 
 
 def cosine_decay(step: int, steps: int, warmup: int) -> float:
@@ -72,165 +44,184 @@ def cosine_decay(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def answer_loss(model: torch.nn.Module, batch: Batch, tokens: int | None = None) -> torch.Tensor:
-    """Mean cross-entropy over the labelled tokens of a batch, a scalar.
-
-    Logits are computed for the last places only: with a small model most of the work is the
-    output layer, and prompts carry no loss.
-
-    Args:
-        tokens: what the sum is divided by, where the batch is a part of a larger one.
-    """
-    tail = batch.labels.shape[1]
-    logits = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        use_cache=False,
-        logits_to_keep=tail + 1,
-    ).logits[:, :-1]
-    loss = cross_entropy(
-        logits.reshape(-1, logits.shape[-1]),
-        batch.labels.reshape(-1),
-        ignore_index=IGNORE,
-        reduction="mean" if tokens is None else "sum",
-    )
-    return loss if tokens is None else loss / tokens
-
-
 def train(
     model: PreTrainedModel,
     batches: BatchStream,
-    settings: TrainConfig,
+    config: TrainConfig,
     *,
-    state: Path,
+    checkpoint_dir: Path,
     fingerprint: str,
     label: str,
-    place: Placement | None = None,
+    plan: ComputePlan | None = None,
 ) -> float | None:
-    """Train `model` in place; return the mean loss of the last tenth of the steps.
+    """Train a model in place.
 
-    Where `place` shards it, it stays sharded: `sharding.whole` makes it whole again.
+    A model that `plan` shards stays sharded: `sharding.gather_full_model` gathers it.
 
-    The run's state (weights, optimizer, schedule, random numbers) is kept in the folder `state`
-    every `checkpoint_every` steps, marked with `fingerprint`. A later call with the same
-    fingerprint goes on from there and ends with the same weights, bit for bit, as a run that was
-    never stopped; a state with another fingerprint is discarded.
+    A run saves its weights, optimizer, schedule and random states in `checkpoint_dir` every
+    `checkpoint_every` steps. A later call with the same fingerprint resumes there and ends with the
+    same weights, bit for bit, as a run that was never interrupted; a checkpoint with another
+    fingerprint is deleted.
 
-    In several processes (`launch.py`) each works on its share of every batch. All of them call
-    this and return the same loss; the weights are those of one process but for rounding, and for
-    the numbers that dropout draws.
+    In several processes (`launch.py`) each works on its rows of every batch. All of them call this
+    and return the same loss. The weights are those of one process but for rounding, and but for the
+    numbers that dropout draws.
 
     Args:
-        place: a CPU in fp32 by default.
+        model: fp32 weights.
+        batches: the batch of each step.
+        config: how the model is trained.
+        checkpoint_dir: a folder for this run alone.
+        fingerprint: digest of everything that decides the run's result.
+        label: what the progress line calls the run.
+        plan: device, precision and sharding; a CPU in fp32 by default.
+
+    Returns:
+        The mean loss of the last tenth of the steps; None if there are no steps.
 
     Raises:
-        FloatingPointError: the loss is not finite; the message names the step.
+        FloatingPointError: the loss or the weights are not finite; the message names the step.
     """
-    if settings.steps == 0:
+    if config.steps == 0:
         return None
-    place, size = place or Placement(), parameter_count(model)
-    sharded, bf16 = place.shards(size), place.bf16(size)
-    # The others wait while the main process alone reads weights or writes a state.
-    patience = [InitProcessGroupKwargs(timeout=_PATIENCE)] if world() > 1 else None
-    accelerator = Accelerator(
-        cpu=place.device == "cpu",
-        mixed_precision="bf16" if bf16 and not sharded else None,
-        kwargs_handlers=patience,
-    )
-    torch.manual_seed(settings.seed + _SEEDS_APART * accelerator.process_index)
-    model.config.attention_dropout = settings.dropout
-    for module in model.modules():
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = settings.dropout
-    if place.recomputes(size):
+    plan, size = plan or ComputePlan(), parameter_count(model)
+    sharded = plan.shards(size)
+    accelerator = _make_accelerator(plan, mixed_precision=plan.uses_bf16(size) and not sharded)
+    torch.manual_seed(config.seed + _SEED_STRIDE * accelerator.process_index)
+    _set_dropout(model, config.dropout)
+    if plan.recomputes_activations(size):
         model.activation_checkpointing_enable()
-    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    objective, build_optimizer = get_objective(config.objective), get_optimizer(config.optimizer)
+    settings: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "sharded": sharded,
+    }
+    weights: Stateful = model
     if sharded:
-        # Imported for those few that need it: torch's part of it takes a while.
-        from mergescale.training.adafactor import ShardedAdafactor
-        from mergescale.training.sharding import Whole, shard
+        # Imported only here, since torch's part of it is slow to import.
+        from mergescale.training.sharding import FullStateDict, shard
 
-        shard(model, accelerator.device, bf16=bf16)
-        optimizer, weights = ShardedAdafactor(model.parameters(), **rates), Whole(model)
+        shard(model, accelerator.device, bf16=plan.uses_bf16(size))
+        optimizer = inner = build_optimizer.build(model.parameters(), **settings)
+        weights = FullStateDict(model)
     else:
-        weights = model
-        model, optimizer = accelerator.prepare(model, Adafactor(model.parameters(), **rates))
+        inner = build_optimizer.build(model.parameters(), **settings)
+        model, optimizer = accelerator.prepare(model, inner)
     schedule = LambdaLR(
-        optimizer if sharded else optimizer.optimizer,
-        lambda step: cosine_decay(step, settings.steps, settings.warmup),
+        inner, lambda step: cosine_decay(step, config.steps, config.warmup)
     )
-    losses = Losses(settings.steps)
+    losses = LossAverage(config.steps)
     parts = {"model": weights, "optimizer": optimizer, "schedule": schedule, "losses": losses}
-    kept = State(accelerator, state, fingerprint, parts)
-    start = kept.resume()
+    checkpoint = TrainingCheckpoint(accelerator, checkpoint_dir, fingerprint, parts)
+    start = checkpoint.resume()
     model.train()
-    with Progress(settings.steps, label, start=start, shown=is_main()) as progress:
-        for step in range(start, settings.steps):
-            loss = _gradients(accelerator, model, batches[step], settings.micro_batch)
+    with Progress(config.steps, label, start=start, shown=is_main()) as progress:
+        for step in range(start, config.steps):
+            loss = _backward(accelerator, model, objective, batches[step], config.micro_batch)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
             losses.add(step, loss)
             done = step + 1
             progress.update(done, loss=loss.detach())
-            keeps = settings.checkpoint_every and done % settings.checkpoint_every == 0
-            if keeps or done % _STEPS_BETWEEN_CHECKS == 0:
-                losses.check(done)
-            if keeps and done < settings.steps:
-                kept.keep(done)
-    losses.check(settings.steps)
-    finite = all(_local(parameter).isfinite().all() for parameter in model.parameters())
-    broken = torch.tensor(float(not finite), device=accelerator.device)
-    if accelerator.reduce(broken, "sum"):
-        raise FloatingPointError(
-            "the last training steps broke the weights: lower the learning rate"
-        )
+            save = config.checkpoint_every and done % config.checkpoint_every == 0
+            if save or done % STEPS_BETWEEN_CHECKS == 0:
+                losses.check_finite(done)
+            if save and done < config.steps:
+                checkpoint.save(done)
+    losses.check_finite(config.steps)
+    _check_weights(accelerator, model)
     accelerator.unwrap_model(model).eval()
     return losses.mean()
 
 
-def _gradients(
-    accelerator: Accelerator, model: torch.nn.Module, batch: Batch, micro_batch: int
-) -> torch.Tensor:
-    """Add a batch's gradients, over all processes, to the parameters; return its mean loss."""
-    processes, device = accelerator.num_processes, accelerator.device
-    parts = share(
-        batch, rank=accelerator.process_index, processes=processes, micro_batch=micro_batch
+def _make_accelerator(plan: ComputePlan, *, mixed_precision: bool) -> Accelerator:
+    timeout = [InitProcessGroupKwargs(timeout=PROCESS_GROUP_TIMEOUT)]
+    return Accelerator(
+        cpu=plan.device == "cpu",
+        mixed_precision="bf16" if mixed_precision else None,
+        kwargs_handlers=timeout if world_size() > 1 else None,
     )
-    if parts[0] is batch:
-        loss = answer_loss(model, _to(batch, device))
-        accelerator.backward(loss)
-        return loss
-    # Every process knows the labels of all rows, so each part is weighted by its tokens.
-    tokens, total = batch.tokens, torch.zeros((), device=device)
+
+
+def _set_dropout(model: PreTrainedModel, rate: float) -> None:
+    model.config.attention_dropout = rate
+    for module in model.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = rate
+
+
+def _backward(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    objective: Objective,
+    batch: Batch,
+    micro_batch: int,
+) -> torch.Tensor:
+    """Add a batch's gradients, of all processes, to the parameters; return its loss, a scalar."""
+    processes, device = accelerator.num_processes, accelerator.device
+    parts = local_microbatches(
+        batch, rank=accelerator.process_index, world_size=processes, micro_batch=micro_batch
+    )
+    # Every process knows the labels of all rows, so the losses of all parts add up to the batch's.
+    num_labels, total = batch.num_labels, torch.zeros((), device=device)
     for number, part in enumerate(parts, 1):
         # Gradients are exchanged with those of the last part; sharded ones each time, since no
         # process could hold them all.
         with nullcontext() if number == len(parts) else accelerator.no_sync(model):
-            loss = answer_loss(model, _to(part, device), tokens)
-            # Gradients are averaged over processes, and are to be added up.
+            loss = objective.compute_loss(model, part.to(device), num_labels)
+            # Gradients are averaged over processes, but have to be added up.
             accelerator.backward(loss * processes)
         total += loss.detach()
     return accelerator.reduce(total, "sum")
 
 
-def _local(parameter: torch.Tensor) -> torch.Tensor:
-    """What this process holds of a parameter."""
-    return parameter.to_local() if hasattr(parameter, "to_local") else parameter
-
-
-def settings_record(settings: TrainConfig) -> dict:
-    """The settings that decide a result (not how often it is kept), for records and digests."""
-    record = asdict(settings)
-    del record["checkpoint_every"]
-    return record
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return Batch(
-        *(
-            getattr(batch, name).to(device)
-            for name in ("input_ids", "attention_mask", "position_ids", "labels")
-        )
+def _check_weights(accelerator: Accelerator, model: torch.nn.Module) -> None:
+    finite = all(
+        (parameter.to_local() if hasattr(parameter, "to_local") else parameter).isfinite().all()
+        for parameter in model.parameters()
     )
+    broken = torch.tensor(float(not finite), device=accelerator.device)
+    if accelerator.reduce(broken, "sum"):
+        raise FloatingPointError(
+            "the last training steps made the weights infinite or NaN: lower the learning rate"
+        )
+
+
+class LossAverage:
+    """The mean loss of the last tenth of the steps, which is saved with the run's checkpoints.
+
+    A diverged run stays diverged, so checking the last loss now and then finds it.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.first = steps - max(1, steps // 10)
+        self.total: torch.Tensor | float = 0.0
+        self.count = 0
+        self.last: torch.Tensor | float = 0.0
+
+    def add(self, step: int, loss: torch.Tensor) -> None:
+        """Count the loss of a step, without waiting for the GPU."""
+        self.last = loss.detach()
+        if step >= self.first:
+            self.total, self.count = self.total + self.last.double(), self.count + 1
+
+    def mean(self) -> float:
+        """Mean over the last tenth of the steps."""
+        return float(self.total) / self.count
+
+    def check_finite(self, step: int) -> None:
+        """Raise FloatingPointError, which names `step`, if the losses are not finite."""
+        if not math.isfinite(float(self.total) + float(self.last)):
+            raise FloatingPointError(
+                f"the training loss is not finite by step {step}: lower the learning rate"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sum so far."""
+        return {"total": float(self.total), "count": self.count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a saved sum."""
+        self.total, self.count = state_dict["total"], state_dict["count"]

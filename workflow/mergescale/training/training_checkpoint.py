@@ -1,7 +1,7 @@
-"""The state of a run between two calls: weights, optimizer, schedule, random numbers.
+"""The checkpoint of a run in progress: weights, optimizer, schedule and random states.
 
-It does not depend on the number of processes, or on sharding, but for random numbers: a run goes
-on with other processes, and what dropout draws is then different.
+It depends neither on the number of processes nor on sharding, but for the random states: a run may
+resume with another number of processes, and dropout then draws other numbers.
 """
 
 from __future__ import annotations
@@ -10,100 +10,119 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 
+# Which step is the newest, `step-N/checkpoint.pt`.
+LATEST = "latest.json"
+_WEIGHTS_AND_STATES = "checkpoint.pt"
 
-class State:
-    """Keeps a run's state in `folder`, marked with `fingerprint`; all processes call it together.
+
+class Stateful(Protocol):
+    """What a checkpoint saves and loads."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+class TrainingCheckpoint:
+    """Saves and loads the newest state of one run; all processes call its methods together.
 
     Attributes:
-        parts: what is kept, by name; each has `state_dict` and `load_state_dict`.
+        accelerator: of the run.
+        folder: where the checkpoint is; it belongs to this run alone.
+        fingerprint: what decides the run's result. A checkpoint with another one is deleted.
+        parts: what is saved, by name.
     """
 
     def __init__(
-        self, accelerator: Accelerator, folder: Path, fingerprint: str, parts: dict[str, Any]
+        self,
+        accelerator: Accelerator,
+        folder: Path,
+        fingerprint: str,
+        parts: dict[str, Stateful],
     ) -> None:
         self.accelerator, self.folder, self.fingerprint = accelerator, folder, fingerprint
         self.parts = parts
 
     def resume(self) -> int:
-        """Load what is kept and return its step; 0 where nothing that belongs to this run is."""
-        # One process looks, so that all see the same.
-        found = [self._found() if self.accelerator.is_main_process else None]
-        mark = broadcast_object_list(found)[0]
-        if mark is None:
+        """Load the checkpoint and return its step; 0 if there is none of this run."""
+        # The main process alone reads the folder, so that all agree.
+        found = [self._find_latest() if self.accelerator.is_main_process else None]
+        latest = broadcast_object_list(found)[0]
+        if latest is None:
             return 0
-        kept = self.folder / mark["folder"]
-        # Read where it is: each of several processes may want a part of it only.
+        file = self.folder / latest["folder"] / _WEIGHTS_AND_STATES
+        # Mapped, since each of several processes may need only a part of it.
         several = self.accelerator.num_processes > 1
-        file = kept / "state.pt"
-        whole = torch.load(file, map_location="cpu", weights_only=True, mmap=several)
+        saved = torch.load(file, map_location="cpu", weights_only=True, mmap=several)
         for name, part in self.parts.items():
-            part.load_state_dict(whole[name])
+            part.load_state_dict(saved[name])
             if several:
-                _own(part)
-        if self.accelerator.process_index < len(whole["random"]):
-            mine = whole["random"][self.accelerator.process_index]
-            _set_random(mine, self.accelerator.device)
-        return mark["step"]
+                _copy_mapped_tensors(part)
+        rank = self.accelerator.process_index
+        if rank < len(saved["random"]):
+            _set_random_state(saved["random"][rank], self.accelerator.device)
+        return latest["step"]
 
-    def keep(self, step: int) -> None:
-        """Keep the state after `step` steps in place of the one before; the main process writes."""
-        whole = {part: self.parts[part].state_dict() for part in self.parts}
-        whole["random"] = gather_object([_random(self.accelerator.device)])
+    def save(self, step: int) -> None:
+        """Replace the checkpoint by the state after `step` steps; the main process writes it."""
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self.parts.items()}
+        state["random"] = gather_object([_get_random_state(self.accelerator.device)])
         if not self.accelerator.is_main_process:
             return
         name = f"step-{step}"
-        kept = self.folder / name
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        torch.save(whole, kept / "state.pt")
-        # The mark is renamed into place only when the state it names is whole.
-        mark = self.folder / "mark.json.partial"
-        mark.write_text(json.dumps({"fingerprint": self.fingerprint, "folder": name, "step": step}))
-        os.replace(mark, self.folder / "mark.json")
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        torch.save(state, folder / _WEIGHTS_AND_STATES)
+        # Renamed into place only when the checkpoint that it names is complete.
+        latest = {"fingerprint": self.fingerprint, "folder": name, "step": step}
+        partial = self.folder / f"{LATEST}.partial"
+        partial.write_text(json.dumps(latest))
+        os.replace(partial, self.folder / LATEST)
         for old in self.folder.glob("step-*"):
             if old.name != name:
-                # What cannot be removed now is the next time.
+                # Files that cannot be removed now are removed with the next checkpoint.
                 shutil.rmtree(old, ignore_errors=True)
 
-    def _found(self) -> dict | None:
+    def _find_latest(self) -> dict[str, Any] | None:
         try:
-            mark = json.loads((self.folder / "mark.json").read_text())
+            latest = json.loads((self.folder / LATEST).read_text())
         except (FileNotFoundError, json.JSONDecodeError):
-            mark = {}
+            latest = {}
         if (
-            mark.get("fingerprint") != self.fingerprint
-            or not (self.folder / mark["folder"] / "state.pt").is_file()
+            latest.get("fingerprint") != self.fingerprint
+            or not (self.folder / latest["folder"] / _WEIGHTS_AND_STATES).is_file()
         ):
-            forget(self.folder)
+            delete_checkpoint(self.folder)
             return None
-        return mark
+        return latest
 
 
-def forget(state: Path) -> None:
-    """Remove the kept state of a run whose result is safely stored."""
-    shutil.rmtree(state, ignore_errors=True)
+def delete_checkpoint(folder: Path) -> None:
+    """Delete the checkpoint of a run whose model is saved, or of another run."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _own(part: Any) -> None:
-    """Copy what an optimizer took as it is: mapped, it would keep the file in use."""
+def _copy_mapped_tensors(part: Stateful) -> None:
+    """Copy the tensors that an optimizer took from the mapped file, which they would keep open."""
     for state in getattr(part, "state", {}).values():
         for name, value in state.items():
             if isinstance(value, torch.Tensor) and value.device.type == "cpu":
                 state[name] = value.clone()
 
 
-def _random(device: torch.device) -> dict[str, Any]:
+def _get_random_state(device: torch.device) -> dict[str, Any]:
     cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
-def _set_random(states: dict[str, Any], device: torch.device) -> None:
+def _set_random_state(states: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(states["cpu"])
     for state in states["cuda"] if device.type == "cuda" else []:
         torch.cuda.set_rng_state(state, device)
