@@ -67,9 +67,8 @@ def make_rows(name: str, count: int) -> list[dict]:
 
 def make_model(folder: Path) -> None:
     """A Llama of 4.9 million random parameters, and its word-level tokenizer."""
-    from mergescale.models.from_scratch import initialize
+    from mergescale.models.from_scratch import initialize, train_word_tokenizer
     from mergescale.models.loading import parameter_count, save
-    from mergescale.models.from_scratch import train_word_tokenizer
 
     words = train_word_tokenizer([" ".join(map(word, range(VOCABULARY)))])
     model = initialize(

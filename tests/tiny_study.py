@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from mergescale.models.from_scratch import initialize
+from mergescale.models.from_scratch import initialize, train_word_tokenizer
 from mergescale.models.loading import save
-from mergescale.models.from_scratch import train_word_tokenizer
 from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.task import Example
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
 from mergescale.models.loading import load
-from mergescale.stages import bases
-from mergescale.stages.bases import adopt_checkpoint
+from mergescale.models import loading
+from mergescale.stages.adopt import adopt_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = ["fetch-model", "--repo", "lab/model", "--revision", "main"]
@@ -153,7 +153,7 @@ def same_weights(model, other):
 
 
 def test_a_fetched_file_is_linked_not_copied(model, served, tmp_path, monkeypatch):
-    monkeypatch.setattr(bases, "load", lambda folder: pytest.fail("the weights were read"))
+    monkeypatch.setattr(loading, "load", lambda folder: pytest.fail("the weights were read"))
     hub.fetch(tmp_path / "fetched", repo="lab/model", revision=COMMIT)
     record = adopted(tmp_path / "fetched", tmp_path / "out")
     file = tmp_path / "out" / "model.safetensors"
@@ -173,7 +173,7 @@ def test_somebody_elses_checkpoint_is_copied(model, tmp_path):
 
 def test_shards_are_joined_in_their_own_type(model, tmp_path, monkeypatch):
     weights = sharded(model)
-    monkeypatch.setattr(bases, "load", lambda folder: pytest.fail("the weights were read"))
+    monkeypatch.setattr(loading, "load", lambda folder: pytest.fail("the weights were read"))
     record = adopted(model, tmp_path / "out")
     joined = load_file(tmp_path / "out" / "model.safetensors")
     assert joined.keys() == weights.keys()
@@ -189,7 +189,14 @@ def test_the_joined_weights_can_be_trained_on(model, tmp_path):
     adopted(model, tmp_path / "base")
     tiny_study.write_tasks(tmp_path / "tasks")
     arguments = ["--steps", "2", "--batch-size", "2", "--learning-rate", "1e-3"]
-    arguments += ["--max-length", "64", "--state", str(tmp_path / "state"), "--device", "cpu"]
+    arguments += [
+        "--max-length",
+        "64",
+        "--checkpoint-dir",
+        str(tmp_path / "checkpoints"),
+        "--device",
+        "cpu",
+    ]
     data = tmp_path / "tasks" / "reviews" / "train.parquet"
     run = ["finetune", "--stage", "expert", "--base", str(tmp_path / "base"), "--data", str(data)]
     assert main([*run, *arguments, "--out", str(tmp_path / "expert")]) == 0

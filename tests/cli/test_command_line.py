@@ -60,14 +60,14 @@ def snapshot():
 
 def pretrain(**changes):
     settings = {"tokenizer": "tokenizer", "corpus": "corpus.parquet", "architecture": SIZES}
-    settings |= {"length": 8, "out": "out", "state": "state"} | changes
+    settings |= {"length": 8, "out": "out", "checkpoint-dir": "checkpoints"} | changes
     return ["pretrain", *(x for k, v in settings.items() for x in (f"--{k}", str(v))), *TRAINING]
 
 
 def finetune(*data, base="base"):
     data = data or ("tasks/moods/train.parquet",)
     arguments = ["finetune", "--base", base, "--data", *data, "--stage", "expert"]
-    return [*arguments, "--out", "out", "--state", "state", *TRAINING]
+    return [*arguments, "--out", "out", "--checkpoint-dir", "checkpoints", *TRAINING]
 
 
 def scoring():
@@ -245,14 +245,14 @@ def test_a_corpus_that_is_no_corpus_is_refused(here, capsys):
 def test_a_wrong_architecture_is_refused(here, capsys):
     wrong = {"too few": '{"layers": 1}', "unknown": SIZES.replace("heads", "ears")}
     for architecture in wrong.values():
-        fails(capsys, pretrain(architecture=architecture), "architecture needs ['heads',")
+        fails(capsys, pretrain(architecture=architecture), "--architecture must have heads,")
     odd = SIZES.replace('"heads": 2', '"heads": 3')
-    fails(capsys, pretrain(architecture=odd), "hidden_size 16", "heads (3)")
+    fails(capsys, pretrain(architecture=odd), "hidden_size must be a multiple", "(6)")
 
 
 def test_a_missing_tokenizer_is_refused(here, capsys):
-    fails(capsys, pretrain(tokenizer="nothing"), "nothing is no folder")
-    fails(capsys, pretrain(tokenizer="tasks"), "tasks holds no readable tokenizer")
+    fails(capsys, pretrain(tokenizer="nothing"), "nothing is not a directory")
+    fails(capsys, pretrain(tokenizer="tasks"), "tasks has no readable tokenizer")
 
 
 def test_training_data_that_is_missing_or_empty_is_refused(here, capsys):
@@ -287,13 +287,13 @@ def test_an_interrupted_save_is_no_model(here, monkeypatch):
 
 
 BAD_MODELS = {
-    "no config": ("config.json", None, "no config.json there"),
+    "no config": ("config.json", None, "it has no config.json"),
     "bad config": ("config.json", b"{", "cannot be loaded as a model"),
     "no weights": ("model.safetensors", None, "model"),
     "cut weights": ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}      ab", "model"),
     "empty weights": ("model.safetensors", b"", "model"),
-    "no tokenizer": ("tokenizer.json", None, "holds no readable tokenizer"),
-    "bad tokenizer": ("tokenizer.json", b"{}", "holds no readable tokenizer"),
+    "no tokenizer": ("tokenizer.json", None, "has no readable tokenizer"),
+    "bad tokenizer": ("tokenizer.json", b"{}", "has no readable tokenizer"),
 }
 
 

@@ -141,7 +141,7 @@ def test_bad_calls_are_refused_in_a_sentence(here, capsys, arguments, says):
 
 def test_bad_models_are_refused_in_a_sentence(here, capsys):
     fails(capsys, *MICRO, model="gone", says="gone: no such model folder")
-    fails(capsys, *MICRO, model="tasks", says="tasks: no config.json there")
+    fails(capsys, *MICRO, model="tasks", says="tasks is not a model folder: it has no config.json")
     tokenizer = tiny_study.tokenizer()
     tokenizer.eos_token = None
     save("endless", tiny_study.llama(), tokenizer)

@@ -73,7 +73,7 @@ def submitted(cluster, tmp_path):
     def submit(data: str) -> tuple[str, object]:
         command = (
             f"{sys.executable} -m mergescale finetune --base base --data {data} --stage expert"
-            " --out out --state state --steps 100000 --batch-size 8 --learning-rate 0.01"
+            " --out out --checkpoint-dir checkpoints --steps 100000 --batch-size 8 --learning-rate 0.01"
             " --max-length 32 --checkpoint-every 10 --device cpu --processes 2 --nodes 2"
         )
         job = cluster.run(
@@ -107,7 +107,7 @@ def test_an_error_on_all_nodes_is_reported_once(cluster, submitted):
 
 def test_a_process_that_dies_on_one_node_ends_the_job(cluster, submitted, tmp_path):
     job, output = submitted("rows.parquet")
-    assert until((tmp_path / "state" / "mark.json").is_file, HANG_SECONDS)
+    assert until((tmp_path / "checkpoints" / "latest.json").is_file, HANG_SECONDS)
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             environment = process.environ()

@@ -1,4 +1,4 @@
-"""How many processes train a model, and where they are started."""
+"""How many processes train a model, and on which nodes they are started."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import pytest
 import torch
 
 from mergescale.training import launch
+from mergescale.training.compute_plan import TrainingCompute
 
 
 @pytest.mark.parametrize(
-    "asked, there, job, wanted",
+    "requested, visible, in_job, expected",
     [
         ({"processes": 1}, 0, False, 1),
         ({"processes": 4}, 0, False, 4),
-        ({"processes": 4}, 2, False, 1),  # on a GPU: one process for each that was asked for
+        ({"processes": 4}, 2, False, 1),  # on a GPU: one process for each that is requested
         ({"gpus": 4}, 8, False, 4),
-        ({"gpus": 16, "nodes": 2}, 1, False, 1),  # a local run takes what there is
+        ({"gpus": 16, "nodes": 2}, 1, False, 1),  # a local run takes what is there
         ({"gpus": 16, "nodes": 2}, 8, True, 16),
         ({"gpus": 16, "nodes": 2}, 0, True, 16),  # the batch script sees none of them
         ({"gpus": 2}, 0, False, 1),
@@ -30,18 +31,19 @@ from mergescale.training import launch
         ({"gpus": 1, "device": "cpu"}, 0, True, 1),
     ],
 )
-def test_how_many_processes_are_started(monkeypatch, asked, there, job, wanted):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+def test_a_process_for_each_gpu_or_as_many_as_requested(
+    monkeypatch, requested, visible, in_job, expected
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.delenv(launch.MEETING, raising=False)
-    if job:
+    monkeypatch.delenv(launch.RENDEZVOUS_ENDPOINT, raising=False)
+    if in_job:
         monkeypatch.setenv("SLURM_JOB_ID", "7")
-    settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
-    assert launch.wanted(**settings) == wanted
+    assert launch.count_processes(TrainingCompute(**requested)) == expected
 
 
 @pytest.mark.parametrize(
-    "asked, there, on_node, sentence",
+    "requested, visible, on_node, message",
     [
         ({"gpus": 4}, 2, False, "2 of the 4 GPUs"),
         ({"gpus": 1}, 0, False, "0 of the 1 GPUs"),
@@ -49,15 +51,16 @@ def test_how_many_processes_are_started(monkeypatch, asked, there, job, wanted):
         ({"nodes": 2}, 0, False, "one process does not use 2 nodes"),
     ],
 )
-def test_a_job_with_too_few_gpus_or_processes_ends(monkeypatch, asked, there, on_node, sentence):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+def test_a_job_with_too_few_gpus_or_processes_is_refused(
+    monkeypatch, requested, visible, on_node, message
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(launch.MEETING, "here:1")
+    monkeypatch.setenv(launch.RENDEZVOUS_ENDPOINT, "here:1")
     if not on_node:
-        monkeypatch.delenv(launch.MEETING)
-    settings = {"processes": 1, "gpus": 0, "nodes": 1, "device": "auto"} | asked
-    with pytest.raises(ValueError, match=f"^{sentence}"):
-        launch.wanted(**settings)
+        monkeypatch.delenv(launch.RENDEZVOUS_ENDPOINT)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        launch.count_processes(TrainingCompute(**requested))
 
 
 @pytest.mark.parametrize("batch", [True, False], ids=["batch script", "login node"])
@@ -69,31 +72,35 @@ def test_several_nodes_get_a_task_each_from_srun(monkeypatch, tmp_path, batch):
     )
     scontrol.chmod(0o755)
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "far[1-2]", "PATH": str(tmp_path)}
-    job |= {"SLURMD_NODENAME": "far1", "SLURM_JOB_CPUS_PER_NODE": "8,6(x3)", launch.MEETING: ""}
+    job |= {
+        "SLURMD_NODENAME": "far1",
+        "SLURM_JOB_CPUS_PER_NODE": "8,6(x3)",
+        launch.RENDEZVOUS_ENDPOINT: "",
+    }
     for name, value in job.items():
         monkeypatch.setenv(name, value)
     for name in [] if batch else ["SLURMD_NODENAME", "SLURM_JOB_CPUS_PER_NODE"]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(launch.os, "execvp", lambda name, words: called.append(words) or 1 / 0)
     for threads in (1, 12):
-        monkeypatch.delenv(launch.MEETING)
+        monkeypatch.delenv(launch.RENDEZVOUS_ENDPOINT)
         with pytest.raises(ZeroDivisionError):
             arguments = ["finetune", "--steps", "1"]
-            launch.launch(arguments, processes=16, gpus=16, nodes=2, threads=threads)
+            launch.launch(arguments, TrainingCompute(threads=threads, gpus=16, nodes=2), 16)
     few, many = called
     assert few[:4] == ["srun", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1"]
     assert {"--gpus=16", "--kill-on-bad-exit=1", "--wait=0"} <= set(few)
-    # A core for each process, where the job has as many.
+    # A core for each process, if the job has as many.
     assert f"--cpus-per-task={6 if batch else 8}" in few and "--cpus-per-task=12" in many
     assert few[-6:] == [sys.executable, "-m", "mergescale", "finetune", "--steps", "1"]
     host = socket.gethostname() if batch else "far1"
-    assert re.fullmatch(rf"{re.escape(host)}:\d+", os.environ[launch.MEETING])
+    assert re.fullmatch(rf"{re.escape(host)}:\d+", os.environ[launch.RENDEZVOUS_ENDPOINT])
 
 
-def test_a_job_without_srun_says_so(monkeypatch):
+def test_a_missing_srun_is_reported(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(launch.MEETING, "")
-    monkeypatch.delenv(launch.MEETING)
+    monkeypatch.setenv(launch.RENDEZVOUS_ENDPOINT, "")
+    monkeypatch.delenv(launch.RENDEZVOUS_ENDPOINT)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(OSError, match="srun, which starts training on 2 nodes, is not here"):
-        launch.launch(["finetune"], processes=2, gpus=0, nodes=2, threads=1)
+    with pytest.raises(OSError, match="srun, which starts training on 2 nodes, was not found"):
+        launch.launch(["finetune"], TrainingCompute(processes=2, nodes=2), 2)

@@ -1,4 +1,4 @@
-"""Training over several processes: the numbers of one, one that writes, and failures that end."""
+"""Training in several processes: the weights of one, a single writer, failures that end all."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ from mergescale.cli.main import main
 from mergescale.models.loading import save
 from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.example_files import write_examples
-from mergescale.training import distributed as processes
-from mergescale.training import launch, sharding
-from mergescale.training import trainer as loop
-from mergescale.training.batches import IGNORE, answer_stream, share
-from mergescale.training.trainer import answer_loss
-from mergescale.training.training_checkpoint import State
+from mergescale.training import distributed, launch, sharding, trainer
+from mergescale.training.batches import IGNORE, example_stream, local_microbatches
+from mergescale.training.config import TrainConfig
+from mergescale.training.objectives.answer_loss import compute_loss, label_tokens
+from mergescale.training.training_checkpoint import LATEST, TrainingCheckpoint
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
-BATCH = answer_stream(
-    Encoder(tiny_study.tokenizer(), max_length=32), EXAMPLES, batch_size=7, seed=3
+BATCH = example_stream(
+    Encoder(tiny_study.tokenizer(), max_length=32),
+    EXAMPLES,
+    label_tokens=label_tokens,
+    batch_size=7,
+    seed=3,
 )[0]
-
 
 # 37 words and 16 dimensions are no multiples of 3 either; activations are computed twice.
 SHARDED = {"sharding": "always", "micro-batch": 2, "weight-decay": 0.01}
@@ -65,8 +67,8 @@ def inputs(tmp_path_factory):
 def arguments(inputs, out, **changes):
     settings = {"data": inputs / "rows.parquet", "max-length": 32, "learning-rate": 0.02}
     settings |= {"steps": 25, "batch-size": 7, "warmup": 2, "checkpoint-every": 10, "device": "cpu"}
-    settings |= {"base": inputs / "base", "stage": "expert", "out": out, "state": f"{out}.state"}
-    settings |= {"timing": f"{out}.json"} | changes
+    settings |= {"base": inputs / "base", "stage": "expert", "out": out}
+    settings |= {"checkpoint-dir": f"{out}.checkpoints", "timing": f"{out}.json"} | changes
     words = (word for name, value in settings.items() for word in (f"--{name}", str(value)))
     return ["finetune", *words]
 
@@ -80,7 +82,7 @@ def train(*given, **changes):
 
 
 def trained(inputs, out, **changes):
-    """Train in processes of their own; return the folder, the loss and what was said."""
+    """Train in processes of their own; return the folder, the loss and stderr."""
     run = train(inputs, out, **changes)
     assert run.returncode == 0, run.stderr
     return out, loss_of(out), run.stderr
@@ -103,13 +105,13 @@ def assert_same(one, other, tolerance=1e-5):
         torch.testing.assert_close(other[name], one[name], atol=tolerance, rtol=tolerance)
 
 
-# --- shares of a batch
+# --- micro-batches
 
 
 @pytest.mark.parametrize("processes, micro_batch", [(1, 2), (2, 0), (2, 3), (3, 2), (9, 0)])
-def test_processes_share_all_rows_in_as_many_parts(processes, micro_batch):
+def test_processes_share_all_rows_in_equally_many_microbatches(processes, micro_batch):
     shares = [
-        share(BATCH, rank=rank, processes=processes, micro_batch=micro_batch)
+        local_microbatches(BATCH, rank=rank, world_size=processes, micro_batch=micro_batch)
         for rank in range(processes)
     ]
     assert len({len(parts) for parts in shares}) == 1
@@ -118,46 +120,50 @@ def test_processes_share_all_rows_in_as_many_parts(processes, micro_batch):
     rows = [
         tuple(ids[mask.bool()].tolist())
         for part in parts
-        if part.tokens
+        if part.num_labels
         for ids, mask in zip(part.input_ids, part.attention_mask, strict=True)
     ]
     whole = zip(BATCH.input_ids, BATCH.attention_mask, strict=True)
     assert sorted(rows) == sorted(tuple(ids[mask.bool()].tolist()) for ids, mask in whole)
-    assert sum(part.tokens for part in parts) == BATCH.tokens
+    assert sum(part.num_labels for part in parts) == BATCH.num_labels
 
 
 def test_one_process_without_a_limit_gets_the_batch_itself():
-    assert share(BATCH, rank=0, processes=1, micro_batch=0)[0] is BATCH
-    assert share(BATCH, rank=0, processes=1, micro_batch=7)[0] is BATCH
+    for limit in (0, 7):
+        parts = local_microbatches(BATCH, rank=0, world_size=1, micro_batch=limit)
+        assert parts[0] is BATCH
 
 
-def test_parts_are_weighted_by_their_labelled_tokens():
-    """Their losses and gradients add up to those of the batch, empty parts and all."""
+def test_losses_and_gradients_of_microbatches_add_up_to_those_of_the_batch():
+    """Dummy batches included."""
     model = tiny_study.llama()
-    answer_loss(model, BATCH).backward()
-    wanted = [p.grad.clone() for p in model.parameters()]
+    compute_loss(model, BATCH, BATCH.num_labels).backward()
+    expected = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     parts = [
-        part for rank in range(9) for part in share(BATCH, rank=rank, processes=9, micro_batch=0)
+        part
+        for rank in range(9)
+        for part in local_microbatches(BATCH, rank=rank, world_size=9, micro_batch=0)
     ]
-    assert [part.tokens for part in parts].count(0) == 2
-    losses = [answer_loss(model, part, BATCH.tokens) for part in parts]
+    assert [part.num_labels for part in parts].count(0) == 2
+    losses = [compute_loss(model, part, BATCH.num_labels) for part in parts]
     sum(losses).backward()
-    assert sum(losses).item() == pytest.approx(answer_loss(model, BATCH).item(), abs=1e-5)
-    for gradient, parameter in zip(wanted, model.parameters(), strict=True):
+    loss = compute_loss(model, BATCH, BATCH.num_labels).item()
+    assert sum(losses).item() == pytest.approx(loss, abs=1e-5)
+    for gradient, parameter in zip(expected, model.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-4)
 
 
-def test_parts_are_not_padded_to_the_length_of_others():
-    for part in share(BATCH, rank=0, processes=1, micro_batch=1):
+def test_microbatches_are_not_padded_to_the_length_of_others():
+    for part in local_microbatches(BATCH, rank=0, world_size=1, micro_batch=1):
         assert part.attention_mask.all()
         assert (part.labels != IGNORE).all()
 
 
-# --- whole runs
+# --- runs
 
 
-def test_gradients_that_add_up_make_the_same_weights(inputs, tmp_path):
+def test_accumulated_gradients_give_the_same_weights(inputs, tmp_path):
     one, loss = trained_here(inputs, tmp_path / "one")
     parts, again = trained_here(inputs, tmp_path / "parts", **{"micro-batch": 2})
     assert again == pytest.approx(loss, abs=1e-5)
@@ -173,12 +179,12 @@ def test_weights_and_loss_are_those_of_one_process(inputs, tmp_path, processes, 
     if "base" in changes:
         changes = changes | {"base": inputs / changes["base"]}
     one, loss = trained_here(inputs, tmp_path / "one", **changes | {"micro-batch": 0})
-    several, again, said = trained(inputs, tmp_path / "several", processes=processes, **changes)
+    several, again, stderr = trained(inputs, tmp_path / "several", processes=processes, **changes)
     assert (several / "config.json").read_bytes() == (one / "config.json").read_bytes()
     assert_same(one, several)
     assert again == pytest.approx(loss, abs=1e-5)
-    assert len(re.findall(r"^1/25 loss", said, re.M)) == 1, said
-    # The main process alone writes: the same files, and no state is left.
+    assert len(re.findall(r"^1/25 loss", stderr, re.M)) == 1, stderr
+    # The main process alone writes: the same files, and no checkpoint is left.
     assert sorted(p.name for p in several.iterdir()) == sorted(p.name for p in one.iterdir())
     written = sorted(p.name for p in tmp_path.iterdir())
     assert written == ["one", "one.json", "several", "several.json"]
@@ -189,8 +195,8 @@ def killed(inputs, out, **changes):
     with subprocess.Popen(
         command(inputs, out, **changes), stderr=subprocess.PIPE, start_new_session=True
     ) as run:
-        mark = out.with_name(f"{out.name}.state") / "mark.json"
-        while not mark.is_file():
+        latest = out.with_name(f"{out.name}.checkpoints") / LATEST
+        while not latest.is_file():
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
@@ -198,27 +204,27 @@ def killed(inputs, out, **changes):
 
 
 @pytest.mark.parametrize("changes", [{}, SHARDED], ids=["copies", "shards"])
-def test_a_killed_run_goes_on_to_the_same_bits(inputs, tmp_path, changes):
+def test_a_killed_run_resumes_to_the_same_bits(inputs, tmp_path, changes):
     settings = {"processes": 2, "dropout": 0.3, "steps": 80} | changes
     whole, loss, _ = trained(inputs, tmp_path / "whole", **settings)
     killed(inputs, tmp_path / "killed", **settings)
-    resumed, again, said = trained(inputs, tmp_path / "killed", **settings)
-    assert "goes on from" in said and again == loss
+    resumed, again, stderr = trained(inputs, tmp_path / "killed", **settings)
+    assert "resuming from step" in stderr and again == loss
     assert_same(whole, resumed, tolerance=0)
 
 
-def test_a_run_goes_on_with_another_number_of_processes(inputs, tmp_path):
+def test_a_run_resumes_with_another_number_of_processes(inputs, tmp_path):
     one, loss = trained_here(inputs, tmp_path / "one", steps=100)
     killed(inputs, tmp_path / "killed", steps=100, processes=2, sharding="always")
-    state = tmp_path / "killed.state"
+    checkpoint_dir = tmp_path / "killed.checkpoints"
     resumed, again = trained_here(inputs, tmp_path / "killed", steps=100)
-    assert not state.exists()
+    assert not checkpoint_dir.exists()
     assert again == pytest.approx(loss, abs=1e-4)
-    # Rounding has more steps to add up.
+    # Rounding adds up over more steps.
     assert_same(one, resumed, tolerance=1e-4)
     killed(inputs, tmp_path / "other", steps=100)
-    resumed, _, said = trained(inputs, tmp_path / "other", steps=100, processes=2)
-    assert "goes on from" in said
+    resumed, _, stderr = trained(inputs, tmp_path / "other", steps=100, processes=2)
+    assert "resuming from step" in stderr
     assert_same(one, resumed, tolerance=1e-4)
 
 
@@ -230,8 +236,8 @@ def group():
     dist.destroy_process_group()
 
 
-def test_whole_layers_are_freed_as_they_are_sharded(group, monkeypatch):
-    """Else every GPU would hold the model."""
+def test_full_layers_are_freed_as_they_are_sharded(group, monkeypatch):
+    """Otherwise every GPU would hold the whole model."""
     alive = []
 
     def fully_shard(module, **settings):
@@ -250,19 +256,20 @@ def test_whole_layers_are_freed_as_they_are_sharded(group, monkeypatch):
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_a_resumed_run_lets_go_of_the_file(tmp_path):
+def test_a_resumed_run_keeps_no_mapped_file_open(tmp_path):
     """On NFS a mapped file cannot be removed with its folder."""
     model = tiny_study.llama()
     optimizer = torch.optim.Adafactor(model.parameters())
-    answer_loss(model, BATCH).backward()
+    compute_loss(model, BATCH, BATCH.num_labels).backward()
     optimizer.step()
     here = Accelerator(cpu=True)
-    State(here, tmp_path, "it", {"model": model, "optimizer": optimizer}).keep(1)
+    TrainingCheckpoint(here, tmp_path, "it", {"model": model, "optimizer": optimizer}).save(1)
     several = SimpleNamespace(
         num_processes=2, process_index=0, is_main_process=True, device=torch.device("cpu")
     )
     again, before = torch.optim.Adafactor(model.parameters()), optimizer.state_dict()["state"]
-    assert State(several, tmp_path, "it", {"model": model, "optimizer": again}).resume() == 1
+    parts = {"model": model, "optimizer": again}
+    assert TrainingCheckpoint(several, tmp_path, "it", parts).resume() == 1
     if MAPPED.is_file():
         assert str(tmp_path) not in MAPPED.read_text()
     torch.testing.assert_close(again.state_dict()["state"], before, atol=0, rtol=0)
@@ -272,11 +279,13 @@ def test_a_resumed_run_lets_go_of_the_file(tmp_path):
 def test_processes_wait_for_the_main_one_for_hours(tmp_path, monkeypatch, world, hours):
     """It may read or write hundreds of GB alone."""
     called = []
-    monkeypatch.setattr(loop, "world", lambda: world)
-    monkeypatch.setattr(loop, "Accelerator", lambda **given: called.append(given) or 1 / 0)
-    settings = loop.TrainConfig(steps=1, batch_size=1, learning_rate=0.1)
+    monkeypatch.setattr(trainer, "world_size", lambda: world)
+    monkeypatch.setattr(trainer, "Accelerator", lambda **given: called.append(given) or 1 / 0)
+    config = TrainConfig(steps=1, batch_size=1, learning_rate=0.1)
     with pytest.raises(ZeroDivisionError):
-        loop.train(tiny_study.llama(), [], settings, state=tmp_path, fingerprint="", label="")
+        trainer.train(
+            tiny_study.llama(), [], config, checkpoint_dir=tmp_path, fingerprint="", label=""
+        )
     handlers = called[0]["kwargs_handlers"]
     assert (handlers and handlers[0].timeout.total_seconds() / 3600) == hours
 
@@ -285,13 +294,13 @@ def test_processes_wait_for_the_main_one_for_hours(tmp_path, monkeypatch, world,
 
 
 @pytest.mark.parametrize(
-    "changes, sentence",
+    "changes, message",
     [
         ({"base": "broken"}, "the training loss is not finite by step 10: lower the"),
         ({"data": "nothing.parquet"}, "nothing.parquet does not exist"),
     ],
 )
-def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, monkeypatch, changes, sentence):
+def test_an_error_of_all_processes_is_printed_once(inputs, tmp_path, monkeypatch, changes, message):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -299,21 +308,21 @@ def test_a_fault_of_all_processes_is_said_once(inputs, tmp_path, monkeypatch, ch
         changes = {"base": inputs / changes["base"]}
     run = train(inputs, tmp_path / "out", processes=2, **changes)
     assert run.returncode == 1
-    told = [line for line in run.stderr.splitlines() if not re.match(r"\d+/25 loss", line)]
-    assert len(told) == 1 and told[0].startswith(f"mergescale: error: {sentence}"), run.stderr
+    printed = [line for line in run.stderr.splitlines() if not re.match(r"\d+/25 loss", line)]
+    assert len(printed) == 1 and printed[0].startswith(f"mergescale: error: {message}"), run.stderr
     assert not list(temporary.iterdir())
 
 
-def test_processes_that_cannot_meet_say_where(inputs, tmp_path, monkeypatch):
+def test_processes_that_cannot_meet_report_where(inputs, tmp_path, monkeypatch):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        meeting = f"127.0.0.1:{other.getsockname()[1]}"
-        monkeypatch.setenv(launch.MEETING, meeting)
+        endpoint = f"127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv(launch.RENDEZVOUS_ENDPOINT, endpoint)
         run = train(inputs, tmp_path / "out", processes=2)
     assert run.returncode == 1
-    said = f"mergescale: error: the processes could not meet at {meeting}: "
-    assert run.stderr.startswith(said) and run.stderr.count("\n") == 1, run.stderr
+    expected = f"mergescale: error: the processes could not meet at {endpoint}: "
+    assert run.stderr.startswith(expected) and run.stderr.count("\n") == 1, run.stderr
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -322,45 +331,45 @@ def test_a_process_that_dies_ends_the_others(inputs, tmp_path, victim):
     with subprocess.Popen(
         command(inputs, out, processes=2, steps=100_000), stderr=subprocess.PIPE, text=True
     ) as run:
-        while not (tmp_path / "out.state" / "mark.json").is_file():
+        while not (tmp_path / "out.checkpoints" / LATEST).is_file():
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.02)
         trainers = {
             int(child.environ()["RANK"]): child for child in psutil.Process(run.pid).children()
         }
         trainers[victim].kill()
-        said = run.stderr.read()
+        stderr = run.stderr.read()
     assert run.returncode == 128 + signal.SIGKILL
-    assert f"error: training process {victim} of 2 was ended by SIGKILL" in said
-    assert said.count("mergescale:") == 1 and "Traceback" not in said, said
+    assert f"error: training process {victim} of 2 was ended by SIGKILL" in stderr
+    assert stderr.count("mergescale:") == 1 and "Traceback" not in stderr, stderr
     assert not any(child.is_running() for child in trainers.values())
     assert not (out / "model.safetensors").exists()
 
 
 def test_a_lost_connection_keeps_its_reason(tmp_path, monkeypatch):
-    """It may be the only one: where the network fails, all say that they lost another."""
-    word = tmp_path / "error.json"
+    """It may be the only one: if the network fails, all processes report a lost connection."""
+    error_file = tmp_path / "error.json"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(word))
-    monkeypatch.setattr(processes, "_SECONDS_OF_GRACE", 0)
-    assert not processes.lost_another(RuntimeError("shapes do not fit"))
-    assert processes.lost_another(RuntimeError("NCCL error: no route\nat line 7"))
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(error_file))
+    monkeypatch.setattr(distributed, "_SECONDS_OF_GRACE", 0)
+    assert not distributed.is_peer_failure(RuntimeError("shapes do not fit"))
+    assert distributed.is_peer_failure(RuntimeError("NCCL error: no route\nat line 7"))
     message = "the connection to another process was lost (NCCL error: no route)"
-    left = json.loads(word.read_text())
-    assert (left["message"], left["lost"]) == (message, True)
+    error = json.loads(error_file.read_text())
+    assert (error["message"], error["peer_failure"]) == (message, True)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends them at once")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills them at once")
 def test_processes_end_with_their_launcher(inputs, tmp_path):
-    """Else a second run would write the same files beside them."""
+    """Otherwise a second run would write the same files beside them."""
     # Few enough steps to be done, and nothing else that would stop them, such as a closed pipe.
-    words, said = command(inputs, tmp_path / "out", processes=2, steps=500), tmp_path / "said.txt"
-    with said.open("w") as stream, subprocess.Popen(words, stderr=stream) as run:
-        while not (tmp_path / "out.state" / "mark.json").is_file():
-            assert run.poll() is None, said.read_text()
+    words, log = command(inputs, tmp_path / "out", processes=2, steps=500), tmp_path / "log.txt"
+    with log.open("w") as stream, subprocess.Popen(words, stderr=stream) as run:
+        while not (tmp_path / "out.checkpoints" / LATEST).is_file():
+            assert run.poll() is None, log.read_text()
             time.sleep(0.02)
         trainers = psutil.Process(run.pid).children()
         assert len(trainers) == 2
         run.kill()
     psutil.wait_procs(trainers)
-    assert not (tmp_path / "out").exists(), said.read_text()
+    assert not (tmp_path / "out").exists(), log.read_text()

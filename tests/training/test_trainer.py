@@ -1,17 +1,17 @@
-"""The training loop: order of batches, loss, schedule, stopping and resuming, saving."""
+"""The training loop: schedule, dropout, interruption and resumption, checkpoints."""
 
 import json
 import math
 
-import numpy as np
 import pytest
 import tiny_study
 import torch
 
-from mergescale.models.loading import load, parameter_count, save
 from mergescale.models.tokenizers import Encoder
-from mergescale.training.batches import IGNORE, answer_stream, document_stream
-from mergescale.training.trainer import TrainConfig, answer_loss, cosine_decay, train
+from mergescale.training.batches import example_stream
+from mergescale.training.config import TrainConfig
+from mergescale.training.objectives.answer_loss import label_tokens
+from mergescale.training.trainer import cosine_decay, train
 
 EXAMPLES = tiny_study.written("copies", "train", 40)
 
@@ -23,16 +23,21 @@ def encoder():
 
 @pytest.fixture
 def stream(encoder):
-    return answer_stream(encoder, EXAMPLES, batch_size=8, seed=3)
+    return example_stream(encoder, EXAMPLES, label_tokens=label_tokens, batch_size=8, seed=3)
 
 
-def run(stream, state, *, fingerprint="a", model=None, **changes):
+def run(stream, checkpoint_dir, *, fingerprint="a", model=None, **changes):
     """Train a tiny model; return its weights and the loss."""
     settings = {"steps": 10, "batch_size": 8, "learning_rate": 0.02, "warmup": 2, "dropout": 0.3}
     settings |= {"checkpoint_every": 4} | changes
     model = model or tiny_study.llama(seed=1)
     loss = train(
-        model, stream, TrainConfig(**settings), state=state, fingerprint=fingerprint, label="test"
+        model,
+        stream,
+        TrainConfig(**settings),
+        checkpoint_dir=checkpoint_dir,
+        fingerprint=fingerprint,
+        label="test",
     )
     return {name: p.detach().clone() for name, p in model.named_parameters()}, loss
 
@@ -56,131 +61,6 @@ class StopAt:
 
 def same_weights(one, other):
     return all(one[name].equal(other[name]) for name in one)
-
-
-# --- batches
-
-
-def test_batches_are_a_function_of_seed_and_step(encoder, stream):
-    again = answer_stream(encoder, EXAMPLES, batch_size=8, seed=3)
-    later = again[17].input_ids  # asked for first: no state is carried from step to step
-    for step in (0, 4, 5, 17):
-        assert stream[step].input_ids.equal(again[step].input_ids)
-    assert stream[17].input_ids.equal(later)
-    other = answer_stream(encoder, EXAMPLES, batch_size=8, seed=4)
-    assert not all(torch.equal(stream[step].input_ids, other[step].input_ids) for step in range(5))
-
-
-def test_an_epoch_holds_every_row_once_and_epochs_differ(encoder):
-    seen = []
-    stream = answer_stream(encoder, EXAMPLES, batch_size=8, seed=0)
-    collate, stream.collate = stream.collate, lambda rows: seen.append(rows) or collate(rows)
-    for step in range(10):
-        stream[step]
-    first, second = np.concatenate(seen[:5]), np.concatenate(seen[5:])
-    assert sorted(first) == sorted(second) == list(range(40))
-    assert not np.array_equal(first, second)
-
-
-def test_fewer_rows_than_a_batch_are_repeated_to_fill_it(encoder):
-    stream = answer_stream(encoder, EXAMPLES[:3], batch_size=8, seed=0)
-    assert stream[0].input_ids.shape[0] == stream[1].input_ids.shape[0] == 8
-
-
-def test_rows_are_padded_on_the_left_and_labelled_on_the_answer_alone(encoder, stream):
-    rows = {
-        tuple(prompt + answer + [encoder.end]): answer + [encoder.end]
-        for prompt, answer in zip(
-            encoder.prompts([e.input for e in EXAMPLES]),
-            encoder.answers([e.target for e in EXAMPLES]),
-            strict=True,
-        )
-    }
-    batch = stream[2]
-    for ids, mask, positions, labels in zip(
-        batch.input_ids, batch.attention_mask, batch.position_ids, batch.labels, strict=True
-    ):
-        length = int(mask.sum())
-        assert mask.tolist() == [0] * (len(mask) - length) + [1] * length
-        assert positions[-length:].tolist() == list(range(length))
-        answer = rows[tuple(ids[-length:].tolist())]
-        assert labels.tolist() == [IGNORE] * (len(labels) - len(answer)) + answer
-
-
-def test_a_long_prompt_is_cut_and_its_answer_kept(encoder):
-    short = Encoder(encoder.tokenizer, max_length=6)
-    batch = answer_stream(short, EXAMPLES, batch_size=40, seed=0)[0]
-    assert batch.input_ids.shape[1] == 6
-    answers = {tuple(a) for a in encoder.answers([e.target for e in EXAMPLES])}
-    kept = {
-        tuple(i for i in row if i not in (IGNORE, encoder.end)) for row in batch.labels.tolist()
-    }
-    assert kept == answers
-
-
-def test_documents_are_cut_end_to_end_into_rows(encoder):
-    texts = tiny_study.SENTENCES * 3
-    stream = document_stream(encoder, texts, length=7, batch_size=1, seed=0)
-    rows = [stream[step].input_ids[0].tolist() for step in range(stream.batches_per_epoch)]
-    tokens = [i for document in encoder.documents(texts) for i in document]
-    wanted = [tokens[i : i + 7] for i in range(0, len(tokens) - 6, 7)]
-    assert sorted(rows) == sorted(wanted)
-    assert stream[0].labels.equal(stream[0].input_ids[:, 1:])
-
-
-def test_a_corpus_shorter_than_a_row_is_refused(encoder):
-    with pytest.raises(ValueError, match="fewer than one row of 500"):
-        document_stream(encoder, tiny_study.SENTENCES, length=500, batch_size=2, seed=0)
-    with pytest.raises(ValueError, match="0 tokens"):
-        document_stream(encoder, [], length=5, batch_size=2, seed=0)
-
-
-def test_nothing_to_train_on_is_refused(encoder):
-    with pytest.raises(ValueError, match="training needs rows"):
-        answer_stream(encoder, [], batch_size=2, seed=0)
-
-
-# --- loss
-
-
-def test_the_loss_is_hugging_faces_own_on_one_row(encoder):
-    model = tiny_study.llama(seed=2)
-    stream = answer_stream(encoder, EXAMPLES, batch_size=1, seed=0)
-    for step in range(5):
-        batch = stream[step]
-        labels = torch.full_like(batch.input_ids, IGNORE)
-        labels[:, -batch.labels.shape[1] :] = batch.labels
-        with torch.no_grad():
-            wanted = model(input_ids=batch.input_ids, labels=labels).loss
-            assert answer_loss(model, batch).item() == pytest.approx(wanted.item(), abs=1e-5)
-
-
-def test_the_loss_of_a_padded_batch_is_that_of_its_rows_alone(encoder, stream):
-    model = tiny_study.llama(seed=2)
-    batch = stream[0]
-    total = count = 0
-    with torch.no_grad():
-        for ids, mask, answer in zip(
-            batch.input_ids, batch.attention_mask, batch.labels, strict=True
-        ):
-            labels = torch.full_like(ids, IGNORE)
-            labels[-len(answer) :] = answer
-            ids, labels = ids[mask == 1][None], labels[mask == 1][None]
-            tokens = int((labels != IGNORE).sum())
-            total += model(input_ids=ids, labels=labels).loss.item() * tokens
-            count += tokens
-        assert answer_loss(model, batch).item() == pytest.approx(total / count, abs=1e-5)
-
-
-def test_the_loss_of_documents_counts_every_token(encoder):
-    model = tiny_study.llama(seed=2)
-    batch = document_stream(encoder, tiny_study.SENTENCES, length=9, batch_size=2, seed=0)[0]
-    with torch.no_grad():
-        wanted = model(input_ids=batch.input_ids, labels=batch.input_ids).loss
-        assert answer_loss(model, batch).item() == pytest.approx(wanted.item(), abs=1e-5)
-
-
-# --- the loop
 
 
 def test_training_lowers_the_loss(stream, tmp_path):
@@ -213,72 +93,72 @@ def test_dropout_is_used(stream, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [4, 6, 9])
-def test_a_stopped_run_goes_on_to_the_same_bits(stream, tmp_path, stop):
+def test_an_interrupted_run_resumes_to_the_same_bits(stream, tmp_path, stop):
     whole, loss = run(stream, tmp_path / "whole")
     with pytest.raises(Stopped):
-        run(StopAt(stream, stop), tmp_path / "state")
-    torch.manual_seed(99)  # whatever happens in between
+        run(StopAt(stream, stop), tmp_path / "checkpoints")
+    torch.manual_seed(99)  # random numbers drawn in between do not matter
     rest = StopAt(stream, None)
-    resumed, again = run(rest, tmp_path / "state")
+    resumed, again = run(rest, tmp_path / "checkpoints")
     assert rest.seen == list(range(stop // 4 * 4, 10))
     assert same_weights(whole, resumed)
     assert loss == again
 
 
-def test_a_run_that_is_stopped_twice_goes_on_to_the_same_bits(stream, tmp_path):
+def test_a_run_that_is_interrupted_twice_resumes_to_the_same_bits(stream, tmp_path):
     whole, loss = run(stream, tmp_path / "whole", checkpoint_every=2)
     for stop in (3, 9):  # the second time inside the part over which the loss is averaged
         with pytest.raises(Stopped):
-            run(StopAt(stream, stop), tmp_path / "state", checkpoint_every=2)
-    resumed, again = run(stream, tmp_path / "state", checkpoint_every=2)
+            run(StopAt(stream, stop), tmp_path / "checkpoints", checkpoint_every=2)
+    resumed, again = run(stream, tmp_path / "checkpoints", checkpoint_every=2)
     assert same_weights(whole, resumed) and loss == again
 
 
-def test_only_the_newest_state_is_kept(stream, tmp_path):
+def test_only_the_newest_checkpoint_stays(stream, tmp_path):
     with pytest.raises(Stopped):
         run(StopAt(stream, 9), tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mark.json", "step-8"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest.json", "step-8"]
 
 
-def test_the_state_of_another_run_is_discarded(stream, tmp_path):
+def test_the_checkpoint_of_another_run_is_discarded(stream, tmp_path):
     with pytest.raises(Stopped):
-        run(StopAt(stream, 9), tmp_path / "state", fingerprint="other")
+        run(StopAt(stream, 9), tmp_path / "checkpoints", fingerprint="other")
     rest = StopAt(stream, None)
-    weights, _ = run(rest, tmp_path / "state", fingerprint="this")
+    weights, _ = run(rest, tmp_path / "checkpoints", fingerprint="this")
     assert rest.seen == list(range(10))
     assert same_weights(weights, run(stream, tmp_path / "fresh")[0])
 
 
-@pytest.mark.parametrize("damage", ["no mark", "half a mark", "no state"])
-def test_a_half_written_state_is_ignored(stream, tmp_path, damage):
+@pytest.mark.parametrize("damage", ["no latest.json", "half of it", "no checkpoint"])
+def test_an_incomplete_checkpoint_is_ignored(stream, tmp_path, damage):
     with pytest.raises(Stopped):
-        run(StopAt(stream, 6), tmp_path / "state")
-    mark = tmp_path / "state" / "mark.json"
-    if damage == "no mark":
-        mark.unlink()
-    elif damage == "half a mark":
-        mark.write_text(mark.read_text()[:20])
+        run(StopAt(stream, 6), tmp_path / "checkpoints")
+    latest = tmp_path / "checkpoints" / "latest.json"
+    if damage == "no latest.json":
+        latest.unlink()
+    elif damage == "half of it":
+        latest.write_text(latest.read_text()[:20])
     else:
-        mark.write_text(json.dumps(json.loads(mark.read_text()) | {"folder": "step-6"}))
+        latest.write_text(json.dumps(json.loads(latest.read_text()) | {"folder": "step-6"}))
     rest = StopAt(stream, None)
-    weights, _ = run(rest, tmp_path / "state")
+    weights, _ = run(rest, tmp_path / "checkpoints")
     assert rest.seen == list(range(10))
     assert same_weights(weights, run(stream, tmp_path / "fresh")[0])
 
 
-def test_a_checkpoint_that_was_cut_short_does_not_hide_the_one_before(stream, tmp_path):
+def test_an_incomplete_checkpoint_does_not_hide_the_one_before(stream, tmp_path):
     with pytest.raises(Stopped):
         run(StopAt(stream, 6), tmp_path)
     (tmp_path / "step-8").mkdir()
-    (tmp_path / "step-8" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / "step-8" / "checkpoint.pt").write_bytes(b"half")
     rest = StopAt(stream, None)
     run(rest, tmp_path)
     assert rest.seen == list(range(4, 10))
 
 
-def test_no_checkpoints_where_none_are_asked_for(stream, tmp_path):
-    run(stream, tmp_path / "state", checkpoint_every=0)
-    assert not (tmp_path / "state").exists()
+def test_no_checkpoints_where_none_are_requested(stream, tmp_path):
+    run(stream, tmp_path / "checkpoints", checkpoint_every=0)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_no_steps_leave_the_model_as_it_is(stream, tmp_path):
@@ -288,13 +168,13 @@ def test_no_steps_leave_the_model_as_it_is(stream, tmp_path):
     assert same_weights(before, weights) and loss is None
 
 
-def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(stream, tmp_path):
+def test_a_loss_that_is_not_finite_is_reported_with_its_step(stream, tmp_path):
     model = tiny_study.llama(seed=1)
     with torch.no_grad():
         model.lm_head.weight.fill_(math.inf)
     with pytest.raises(FloatingPointError, match=r"not finite by step 4: lower the learning rate"):
         run(stream, tmp_path, model=model, steps=40)
-    assert not (tmp_path / "mark.json").exists(), "a broken state was kept"
+    assert not (tmp_path / "latest.json").exists(), "a diverged run saved a checkpoint"
 
 
 def test_the_model_is_ready_for_evaluation_after_training(stream, tmp_path):
@@ -303,51 +183,12 @@ def test_the_model_is_ready_for_evaluation_after_training(stream, tmp_path):
     assert not any(module.training for module in model.modules())
 
 
-# --- folders
-
-
-def test_a_saved_model_loads_to_the_same_weights(tmp_path):
-    model, words = tiny_study.llama(seed=5), tiny_study.tokenizer()
-    save(tmp_path, model, words)
-    loaded, loaded_words = load(tmp_path)
-    assert same_weights(dict(model.named_parameters()), dict(loaded.named_parameters()))
-    assert loaded_words.get_vocab() == words.get_vocab()
-    assert loaded.dtype == torch.float32
-    assert not loaded.training
-
-
-def test_the_same_seed_gives_the_same_model_in_the_same_bytes(tmp_path):
-    for name, seed in (("one", 5), ("two", 5), ("other", 6)):
-        save(tmp_path / name, tiny_study.llama(seed=seed), tiny_study.tokenizer())
-    one, two, other = (
-        (tmp_path / n / "model.safetensors").read_bytes() for n in ("one", "two", "other")
-    )
-    assert one == two != other
-
-
-def test_saving_a_base_keeps_the_experts_inside_its_folder(tmp_path):
-    tiny_study.write_models(tmp_path)
-    experts = sorted(tmp_path.rglob("experts/*/model.safetensors"))
-    before = [path.read_bytes() for path in experts]
-    (tmp_path / ".partial-killed").mkdir()
-    save(tmp_path, tiny_study.llama(seed=9), tiny_study.tokenizer())
-    assert len(experts) == 2 and [path.read_bytes() for path in experts] == before
-    assert not list(tmp_path.glob(".partial-*"))
-
-
-def test_tied_weights_are_counted_once():
-    model = tiny_study.llama(hidden_size=16, layers=2)
-    vocabulary = len(tiny_study.tokenizer())
-    layer = 4 * 16 * 16 + 3 * 16 * 32 + 2 * 16
-    assert parameter_count(model) == vocabulary * 16 + 2 * layer + 16
-
-
-def test_weights_that_lack_a_tensor_are_refused(tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    save(tmp_path, tiny_study.llama(), tiny_study.tokenizer())
-    weights = load_file(tmp_path / "model.safetensors")
-    del weights["model.layers.1.mlp.up_proj.weight"]
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="weights lack model.layers.1.mlp.up_proj.weight"):
-        load(tmp_path)
+def test_adamw_trains_and_resumes_to_the_same_bits(stream, tmp_path):
+    settings = {"optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.01}
+    expected, loss = run(stream, tmp_path / "uninterrupted", **settings)
+    with pytest.raises(Stopped):
+        run(StopAt(stream, 6), tmp_path / "checkpoints", **settings)
+    resumed, again = run(stream, tmp_path / "checkpoints", **settings)
+    assert same_weights(expected, resumed) and loss == again
+    adafactor, _ = run(stream, tmp_path / "adafactor", learning_rate=0.01, weight_decay=0.01)
+    assert not same_weights(expected, adafactor)

@@ -29,7 +29,7 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     results, logs = folder / "results" / "tiny", folder / "logs"
 
     # In pre-training, between two checkpoints.
-    mark = results / ".state" / "40k" / "pt" / "mark.json"
+    mark = results / ".checkpoints" / "40k" / "pt" / "latest.json"
     first = killed_when(folder, mark.is_file)
     step = json.loads(mark.read_text())["step"]
     assert 0 < step < 200
@@ -44,7 +44,7 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
 
     second = killed_when(folder, experts_at_work)
     assert len(experts_at_work()) == 1
-    assert f"goes on from {step}/200" in (logs / "pretrained_base/tiny/40k.log").read_text()
+    assert f"resuming from step {step} of 200" in (logs / "pretrained_base/tiny/40k.log").read_text()
     after_second = finished_files(results)
     assert f"{results}/models/40k/pt/model.safetensors" in after_second
 
@@ -72,7 +72,7 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     for before in (after_first, after_second, after_third):
         now = finished_files(results)
         assert [file for file, written in before.items() if now.get(file) != written] == []
-    assert not list((results / ".state").rglob("mark.json")), "state of a finished training"
+    assert not list((results / ".checkpoints").rglob("latest.json")), "state of a finished training"
 
     uninterrupted = tiny_study_run / "results" / "tiny"
     for file in ("scores.csv", *model_files(uninterrupted)):
@@ -141,7 +141,7 @@ def finished_files(results: Path) -> dict[str, int]:
     return {
         str(file): file.stat().st_mtime_ns
         for file in results.rglob("*")
-        if file.is_file() and ".state" not in file.parts and not file.name.endswith(".partial")
+        if file.is_file() and ".checkpoints" not in file.parts and not file.name.endswith(".partial")
     }
 
 

@@ -37,7 +37,7 @@ class Progress:
             mininterval=0.5,
         )
         if start and shown and self._bar.disable:
-            print(f"goes on from {start}/{total}", file=sys.stderr, flush=True)
+            print(f"resuming from step {start} of {total}", file=sys.stderr, flush=True)
 
     def update(self, done: int, **shown: object) -> None:
         """Say that `done` steps are done; `shown` holds numbers (or 0-d tensors) worth showing."""

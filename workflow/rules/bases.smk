@@ -90,7 +90,7 @@ rule instruction_tuned_base:
     shell:
         "mergescale finetune --stage instruct --base {params.base} --data {input.mixture}"
         f" {{params.settings}}{PLACE}"
-        " --state results/{wildcards.study}/.state/{wildcards.size}/it"
+        " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/it"
         " --label 'instruct {wildcards.size}' --out {params.folder} --timing {log}.json 2> {log}"
 
 

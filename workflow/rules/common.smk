@@ -229,7 +229,7 @@ def pretraining(wildcards):
     return (
         f"pretrain --tokenizer {folder}/tokenizer --corpus {folder}/corpus.parquet"
         f" --architecture {as_json(size)} {training_arguments('pretrain')(wildcards)}"
-        f" --state {folder}/.state/{wildcards.size}/pt --label 'pretrain {wildcards.size}'"
+        f" --checkpoint-dir {folder}/.checkpoints/{wildcards.size}/pt --label 'pretrain {wildcards.size}'"
     )
 
 

@@ -25,7 +25,7 @@ rule expert:
     shell:
         "mergescale finetune --stage expert --base {params.base} --data {input.data}"
         f" {{params.settings}}{PLACE}"
-        " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-{wildcards.category}"
+        " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/{wildcards.base}-{wildcards.category}"
         " --label 'expert {wildcards.size} {wildcards.base} {wildcards.category}'"
         " --out {params.folder} --timing {log}.json 2> {log}"
 
@@ -54,6 +54,6 @@ rule multitask:
     shell:
         "mergescale finetune --stage multitask --base {params.base} --data {input.data}"
         f" {{params.settings}}{PLACE}"
-        " --state results/{wildcards.study}/.state/{wildcards.size}/{wildcards.base}-multitask"
+        " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/{wildcards.base}-multitask"
         " --label 'multitask {wildcards.size} {wildcards.base}'"
         " --out {params.folder} --timing {log}.json 2> {log}"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mergescale import __version__, timing
-from mergescale.cli import analysis, data, evaluate, merging, scoring, training
+from mergescale.cli import analysis, data, evaluate, merging, scoring
 from mergescale.cli.discovery import commands, load_command
 from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.messages import did_you_mean
@@ -49,7 +49,7 @@ def build_parser(called: str | None = None) -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(
         dest="_command", metavar="COMMAND", required=True, help=argparse.SUPPRESS, prog="mergescale"
     )
-    for module in (data, training, scoring, evaluate, merging, analysis):
+    for module in (data, scoring, evaluate, merging, analysis):
         module.add_stages(subparsers, common)
     for name, text in (commands("cli") | commands("stages")).items():
         command = subparsers.add_parser(
@@ -129,10 +129,8 @@ def main(words: Sequence[str] | None = None) -> int:
     module = getattr(args, "module", None)
     resumable = getattr(module, "RESUMABLE", hasattr(args, "goes_on"))
     handles_sigterm = getattr(module, "HANDLES_SIGTERM", hasattr(args, "ends_in_order"))
-    processes.end_with_launcher()
+    processes.die_with_launcher()
     try:
-        if several := training.processes_of(args):
-            return training.run_in_processes(words, args, several)
         with _sigterm_as_interrupt(handles_sigterm):
             if module is None:
                 args.run(args)
@@ -143,7 +141,7 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         hint = "; run the same command again to resume" if resumable else ""
-        if not processes.launched():
+        if not processes.under_torchrun():
             print(f"mergescale: stopped{hint}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
@@ -151,10 +149,10 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError) as error:
-        processes.tell(describe_error(error))
+        processes.report_failure(describe_error(error))
         return 1
     except RuntimeError as error:
-        if not processes.lost_another(error):
+        if not processes.is_peer_failure(error):
             raise
         return 1
     return 0

@@ -38,7 +38,7 @@ def load(folder: str | os.PathLike[str]) -> tuple[PreTrainedModel, PreTrainedTok
     """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} has no config.json; it is not a Hugging Face model folder")
+        raise FileNotFoundError(f"{folder} is not a model folder: it has no config.json")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM

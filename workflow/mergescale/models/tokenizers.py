@@ -8,6 +8,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from mergescale.provenance.digests import text_digest
 
+
 @dataclass(frozen=True)
 class Encoder:
     """Turns prompts and answers into token ids.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mergescale import timing
-from mergescale.training.compute_plan import ComputeArguments
+from mergescale.training.compute_plan import TrainingCompute
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Arguments:
     checkpoint: Annotated[Path, "model folder, fetched by fetch-model or not"]
     out: Annotated[Path, "folder of the base model"]
     # The rule has the flags of pre-training, which this stage replaces; nothing is computed here.
-    compute: ComputeArguments = ComputeArguments()
+    compute: TrainingCompute = TrainingCompute()
 
 
 def run(args: Arguments) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from mergescale import timing
-from mergescale.training.compute_plan import ComputeArguments
+from mergescale.argument_types import Positive
+from mergescale.training.compute_plan import TrainingCompute
 from mergescale.training.config import TrainConfig
 
 RESUMABLE = True
@@ -19,17 +20,15 @@ class Arguments:
 
     base: Annotated[Path, "folder of the model that is fine-tuned"]
     data: Annotated[list[Path], "parquet files of examples, which are mixed"]
-    stage: Annotated[Literal["instruct", "expert", "multitask"], "what the model is, for its record"]
-    max_length: Annotated[int, "most tokens of prompt and answer; prompts are truncated to fit"]
+    stage: Annotated[Literal["instruct", "expert", "multitask"], "kind of model, for its record"]
+    max_length: Annotated[
+        Positive, "most tokens of prompt and answer; prompts are truncated to fit"
+    ]
     out: Annotated[Path, "folder of the model"]
-    checkpoint_dir: Annotated[Path, "folder of the checkpoint from which an interrupted run resumes"]
+    checkpoint_dir: Annotated[Path, "folder from which an interrupted run resumes"]
     training: TrainConfig
-    compute: ComputeArguments = ComputeArguments()
+    compute: TrainingCompute = TrainingCompute()
     label: Annotated[str, "what the progress line calls the run"] = "training"
-
-    def __post_init__(self) -> None:
-        if self.max_length < 1:
-            raise ValueError(f"max_length must be at least 1, not {self.max_length}")
 
 
 def run(args: Arguments) -> None:

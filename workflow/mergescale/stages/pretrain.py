@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from mergescale import timing
-from mergescale.training.compute_plan import ComputeArguments
+from mergescale.argument_types import Positive
+from mergescale.training.compute_plan import TrainingCompute
 from mergescale.training.config import TrainConfig
 
 RESUMABLE = True
@@ -28,12 +29,12 @@ class Arguments:
     tokenizer: Annotated[Path, "folder of the tokenizer"]
     corpus: Annotated[Path, "corpus.parquet: the documents"]
     architecture: Annotated[dict, "hidden_size, layers, heads and intermediate_size"]
-    length: Annotated[int, "tokens in a training row"]
-    max_length: Annotated[int, "most tokens in a row that the model can read"]
+    length: Annotated[Positive, "tokens in a training row"]
+    max_length: Annotated[Positive, "most tokens in a row that the model can read"]
     out: Annotated[Path, "folder of the model"]
-    checkpoint_dir: Annotated[Path, "folder of the checkpoint from which an interrupted run resumes"]
+    checkpoint_dir: Annotated[Path, "folder from which an interrupted run resumes"]
     training: PretrainConfig
-    compute: ComputeArguments = ComputeArguments()
+    compute: TrainingCompute = TrainingCompute()
     label: Annotated[str, "what the progress line calls the run"] = "training"
 
     def __post_init__(self) -> None:
@@ -42,9 +43,6 @@ class Arguments:
                 f"--architecture must have {', '.join(_SHAPE)}, not "
                 f"{', '.join(sorted(self.architecture)) or 'nothing'}"
             )
-        for name in ("length", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
 def run(args: Arguments) -> None:
@@ -68,9 +66,7 @@ def run(args: Arguments) -> None:
     device = prepare_torch(compute.threads, compute.device, local_world_size())
     timing.started()
     tokenizer = load_tokenizer(args.tokenizer)
-    model = initialize(
-        tokenizer, max_length=args.max_length, seed=config.seed, **args.architecture
-    )
+    model = initialize(tokenizer, max_length=args.max_length, seed=config.seed, **args.architecture)
     batches = document_stream(
         Encoder(tokenizer, args.max_length),
         read_documents(args.corpus),

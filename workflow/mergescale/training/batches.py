@@ -147,9 +147,7 @@ def document_stream(
     return BatchStream(np.full(len(rows), length), batch_size, seed, collate)
 
 
-def _pad(
-    rows: list[tuple[list[int], list[int]]], label_tokens: LabelTokens, pad: int
-) -> Batch:
+def _pad(rows: list[tuple[list[int], list[int]]], label_tokens: LabelTokens, pad: int) -> Batch:
     """A batch of (prompt, answer) rows."""
     lengths = [len(prompt) + len(answer) for prompt, answer in rows]
     labels = [label_tokens(prompt, answer) for prompt, answer in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from mergescale.argument_types import Count, Positive
 from mergescale.training.distributed import world_size
 
 # Assumption: below this number of parameters CPUs are fast enough, and available sooner than a GPU.
@@ -12,8 +13,8 @@ GPU_FROM = 50e6
 
 
 @dataclass(frozen=True)
-class ComputeArguments:
-    """What the command line says of the hardware; it never changes what a model learns.
+class TrainingCompute:
+    """The hardware that a training stage may use; it never changes what a model learns.
 
     Attributes:
         threads: CPU threads of all processes on a node.
@@ -26,15 +27,17 @@ class ComputeArguments:
         sharding: `auto` or `always`.
     """
 
-    threads: Annotated[int, "CPU threads; processes that train together on a node share them"] = 1
+    threads: Annotated[
+        Positive, "CPU threads; processes that train together on a node share them"
+    ] = 1
     device: Annotated[
         Literal["auto", "cpu", "cuda"], "where to compute; auto is a GPU where there is one"
     ] = "auto"
-    processes: Annotated[int, "processes on CPUs, on all nodes together"] = 1
+    processes: Annotated[Positive, "processes on CPUs, on all nodes together"] = 1
     gpus: Annotated[
-        int, "GPUs on all nodes together, with a process for each; 0 is one, where there is one"
+        Count, "GPUs on all nodes together, with a process for each; 0 is one, where there is one"
     ] = 0
-    nodes: Annotated[int, "nodes of the SLURM job"] = 1
+    nodes: Annotated[Positive, "nodes of the SLURM job"] = 1
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         "of matrix products; auto is bf16 for large models on GPUs",

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
+from mergescale.argument_types import Count, Positive
 from mergescale.training.registry import check_objective, check_optimizer
 
 
@@ -29,18 +30,18 @@ class TrainConfig:
             is all of its rows.
     """
 
-    steps: Annotated[int, "optimizer steps; 0 leaves the model as it is"]
-    batch_size: Annotated[int, "rows a step, of all processes together"]
+    steps: Annotated[Count, "optimizer steps; 0 leaves the model as it is"]
+    batch_size: Annotated[Positive, "rows a step, of all processes together"]
     learning_rate: Annotated[float, "peak of the schedule; for Adafactor relative to the weights"]
     objective: Annotated[str, "loss: a file of training/objectives/"] = "answer_loss"
     optimizer: Annotated[str, "optimizer: a file of training/optimizers/"] = "adafactor"
-    warmup: Annotated[int, "steps over which the learning rate rises from 0"] = 0
+    warmup: Annotated[Count, "steps over which the learning rate rises from 0"] = 0
     dropout: Annotated[float, "rate on the attention weights"] = 0.0
     weight_decay: Annotated[float, "of the optimizer"] = 0.0
     seed: Annotated[int, "of the order of batches and of dropout"] = 0
-    checkpoint_every: Annotated[int, "steps between two checkpoints; 0 writes none"] = 500
+    checkpoint_every: Annotated[Count, "steps between two checkpoints; 0 writes none"] = 500
     micro_batch: Annotated[
-        int, "rows that a process works on at a time; 0 is all of its rows of a step"
+        Count, "rows that a process works on at a time; 0 is all of its rows of a step"
     ] = 0
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mergescale.training.compute_plan import ComputeArguments
+from mergescale.training.compute_plan import TrainingCompute
 from mergescale.training.distributed import under_torchrun
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RENDEZVOUS_ENDPOINT = "MERGESCALE_RENDEZVOUS_ENDPOINT"
 RENDEZVOUS_TIMEOUT = 900
 
 
-def launch_if_distributed(compute: ComputeArguments) -> None:
+def launch_if_distributed(compute: TrainingCompute) -> None:
     """Run this command in several processes if `compute` requests them; else return.
 
     Where processes are started, this one waits for them and exits with their status.
@@ -46,7 +46,7 @@ def launch_if_distributed(compute: ComputeArguments) -> None:
         sys.exit(launch(sys.argv[1:], compute, processes))
 
 
-def count_processes(compute: ComputeArguments) -> int:
+def count_processes(compute: TrainingCompute) -> int:
     """How many processes to start; 1 is this process itself, without a launcher.
 
     One for each GPU that is requested and visible; on CPUs as many as `compute.processes`.
@@ -81,7 +81,7 @@ def count_processes(compute: ComputeArguments) -> int:
     return min(max(gpus, 1), visible) if visible else processes
 
 
-def launch(arguments: Sequence[str], compute: ComputeArguments, processes: int) -> int:
+def launch(arguments: Sequence[str], compute: TrainingCompute, processes: int) -> int:
     """Run `mergescale ARGUMENTS` in several processes.
 
     Outside SLURM all of them are started here, whatever `compute.nodes` is. On several nodes this

@@ -37,9 +37,7 @@ class Objective(Protocol):
         """
         ...
 
-    def compute_loss(
-        self, model: torch.nn.Module, batch: Batch, num_labels: int
-    ) -> torch.Tensor:
+    def compute_loss(self, model: torch.nn.Module, batch: Batch, num_labels: int) -> torch.Tensor:
         """Compute the loss of a batch, a scalar with gradient.
 
         Args:

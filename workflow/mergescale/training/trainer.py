@@ -108,9 +108,7 @@ def train(
     else:
         inner = build_optimizer.build(model.parameters(), **settings)
         model, optimizer = accelerator.prepare(model, inner)
-    schedule = LambdaLR(
-        inner, lambda step: cosine_decay(step, config.steps, config.warmup)
-    )
+    schedule = LambdaLR(inner, lambda step: cosine_decay(step, config.steps, config.warmup))
     losses = LossAverage(config.steps)
     parts = {"model": weights, "optimizer": optimizer, "schedule": schedule, "losses": losses}
     checkpoint = TrainingCheckpoint(accelerator, checkpoint_dir, fingerprint, parts)

@@ -23,9 +23,7 @@ from mergescale.training.trainer import train
 from mergescale.training.training_checkpoint import delete_checkpoint
 
 
-def load_base(
-    folder: Path, plan: ComputePlan
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_base(folder: Path, plan: ComputePlan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the model to fine-tune, and its tokenizer.
 
     Where the model will be sharded, the main process alone reads the weights; the others get a
