@@ -86,10 +86,9 @@ def make_model(folder: Path) -> None:
 
 def ours(folder: Path, batch_tokens: int):
     """Load the model; the returned function scores rows."""
-    from mergescale.evaluation.requests import EncodedTask
-    from mergescale.evaluation.scorer import EvalConfig, Scorer
+    from mergescale.evaluation.evaluator import Scorer, build_encoder
+    from mergescale.evaluation.requests import EvalConfig, EvalTask
     from mergescale.models.loading import load
-    from mergescale.stages.scoring import build_encoder
     from mergescale.tasks.task import Example
 
     model, tokenizer = load(folder)
@@ -101,7 +100,7 @@ def ours(folder: Path, batch_tokens: int):
             Example(str(i), "", r["prompt"], r["choices"][r["answer"]], tuple(r["choices"]))
             for i, r in enumerate(rows)
         )
-        task = EncodedTask("task", "rank", "accuracy", "", examples)
+        task = EvalTask("task", "rank", "accuracy", "", examples)
         scorer = Scorer(encoder, [[task]], EvalConfig(batch_tokens=batch_tokens))
         return [list(p.choice_scores) for p in scorer.predict(model, 0)["task"]]
 
@@ -196,7 +195,7 @@ def main() -> None:
     )
     parser.add_argument("--harness", metavar="PYTHON", help="its environment's interpreter")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--test-rows", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--harness-batch", type=int, default=32)
     parser.add_argument("--batch-tokens", type=int, default=2048)
@@ -216,7 +215,7 @@ def main() -> None:
         for _ in range(chosen.rounds):
             for side, python in (("harness", chosen.harness), ("ours", sys.executable)):
                 command = [python, __file__, "--side", side, "--model", str(model)]
-                command += ["--out", str(out), "--rows", str(chosen.rows)]
+                command += ["--out", str(out), "--test-rows", str(chosen.rows)]
                 for name in ("threads", "harness_batch", "batch_tokens"):
                     command += [f"--{name.replace('_', '-')}", str(getattr(chosen, name))]
                 threads = {"OMP_NUM_THREADS": str(chosen.threads), "HF_HUB_OFFLINE": "1"}

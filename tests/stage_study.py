@@ -8,11 +8,11 @@ import json
 import pytest
 import tiny_study
 
-from mergescale.evaluation.scorer import EvalConfig, Scorer
+from mergescale.evaluation.evaluator import Evaluator, Scorer
+from mergescale.evaluation.requests import EvalConfig
 from mergescale.evaluation.task_groups import Category
 from mergescale.stages.merge_scores import Draw, score_merges
 from mergescale.stages.reference_scores import score_references
-from mergescale.stages.scoring import Evaluator
 
 CATEGORIES = [
     *(Category(name, "held_in", tasks) for name, tasks in tiny_study.HELD_IN.items()),
@@ -36,7 +36,7 @@ def inputs(tmp_path_factory):
 
 
 class Study:
-    """One place for results over the shared inputs, which counts what is computed."""
+    """Results of the shared inputs in a folder of their own; counts the evaluations computed."""
 
     def __init__(self, inputs, out, monkeypatch):
         self.inputs, self.out, self.computed = inputs, out, 0
@@ -49,38 +49,38 @@ class Study:
 
         monkeypatch.setattr(Scorer, "predict", counted)
 
-    def bench(self, categories=CATEGORIES, kept="kept"):
-        return Evaluator.open(
+    def evaluator(self, categories=CATEGORIES, cache="cache"):
+        return Evaluator.load(
             self.inputs / "base",
             tasks=self.inputs / "tasks",
             categories=categories,
-            options=EvalConfig(end_token=True, max_new_tokens=4),
+            config=EvalConfig(end_token=True, max_new_tokens=4),
             max_length=48,
             rows={"test": 8, "validation": 4},
-            kept=self.out / kept,
+            cache=self.out / cache,
             device="cpu",
         )
 
     def references(self, where="scores", **options):
         score_references(
-            self.bench(**options),
+            self.evaluator(**options),
             base=self.inputs / "base",
             multitask=self.inputs / "base" / "multitask",
             experts=self.experts,
             scores=self.out / where,
             predictions=self.out / f"{where}-predictions",
-            about={"size": "tiny", "base": "pt"},
+            metadata={"size": "tiny", "base": "pt"},
             label="references",
         )
 
     def merges(self, methods=METHODS, where="merges", seed=1, experts=None, **options):
         score_merges(
-            self.bench(**options),
+            self.evaluator(**options),
             Draw(self.inputs / "base", experts or self.experts, seed),
             methods,
             scores=self.out / where,
             predictions=self.out / f"{where}-predictions",
-            about={"size": "tiny", "base": "pt", "count": 2, "seed": seed},
+            metadata={"size": "tiny", "base": "pt", "count": 2, "seed": seed},
             label="merges",
         )
 

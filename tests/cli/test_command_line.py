@@ -73,7 +73,7 @@ def finetune(*data, base="base"):
 def scoring():
     arguments = ["--tasks", "tasks", *tiny_study.category_arguments(), "--device", "cpu"]
     arguments += ["--test-rows", "4", "--validation-rows", "2", "--max-length", "48"]
-    return [*arguments, "--kept", "kept", "--scores", "out", "--predictions", "out"]
+    return [*arguments, "--cache-dir", "cache", "--scores", "out", "--predictions", "out"]
 
 
 def experts():

@@ -1,4 +1,4 @@
-"""`mergescale evaluate`: any model folder, tasks of a folder or made on the spot."""
+"""`mergescale evaluate`: any model folder, on tasks of a source, of a folder or of a study."""
 
 import json
 import shutil
@@ -10,15 +10,14 @@ import tiny_models
 import tiny_study
 
 from mergescale.cli.main import main
-from mergescale.evaluation.scorer import Prediction, Scorer
+from mergescale.evaluation.evaluator import Scorer, build_encoder
+from mergescale.evaluation.predictions import Prediction, template_scores
 from mergescale.models.loading import load, save
-from mergescale.stages.scoring import build_encoder
-from mergescale.stages.template_scores import template_scores
 from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.task import Example
 
 REAL_ROWS = Path(__file__).resolve().parents[3] / "shared" / "data"
-MICRO = ["--source", "micro", "--tasks", "hellaswag,common_gen", "--rows", "6"]
+MICRO = ["--source", "micro", "--tasks", "hellaswag,common_gen", "--test-rows", "6"]
 
 
 @pytest.fixture
@@ -54,6 +53,10 @@ def test_tasks_of_a_folder_give_a_table_and_files(here, capsys):
     record = read("out/scores.json")
     assert record["chance"] == {"moods": 0.333333, "reviews": 0.5, "endings": 0.5}
     assert record["seconds"].keys() == {"sentiment", "completion"}
+    lines = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
+    assert lines["endings"][-2] == lines["moods"][-2] == "0", "no truncated prompts"
+    assert lines["moods"][-1] == lines["reviews"][-1] and lines["moods"][-1].endswith("*")
+    assert float(lines["endings"][-1]) >= 0 and "* for all tasks of the category" in printed
     rows = pq.read_table("out/predictions.parquet").to_pylist()
     for task, found in record["scores"].items():
         scores = [row["score"] for row in rows if row["task"] == task]
@@ -61,7 +64,7 @@ def test_tasks_of_a_folder_give_a_table_and_files(here, capsys):
         assert found["score"] == pytest.approx(sum(scores) / 5) and found["truncated"] == 0
 
 
-def test_tasks_are_made_on_the_spot_and_leave_nothing_behind(here):
+def test_tasks_of_a_source_leave_no_files_behind(here):
     before = sorted(here.rglob("*"))
     assert evaluate(*MICRO) == 0
     assert sorted(here.rglob("*")) == before
@@ -72,6 +75,22 @@ def test_tasks_are_made_on_the_spot_and_leave_nothing_behind(here):
         "common_gen": ("rouge_l", 6),
     }
     assert sorted(set(here.rglob("*")) - set(before)) == [here / "scores.json"]
+
+
+def test_a_study_is_scored_on_its_own_tasks_with_its_own_settings(here, capsys):
+    shutil.move("tasks", "study/tasks")
+    Path("study/tasks.csv").write_text(
+        "task,title,role,category\nreviews,R,held_in,sentiment\nmoods,M,held_in,sentiment\n"
+        "copies,C,held_out,completion\n"
+    )
+    settings = {"test_rows": 3, "validation_rows": 2, "max_new_tokens": 4, "end_token": True}
+    Path("study/study.json").write_text(json.dumps({"evaluation": settings}))
+    assert evaluate("--study", "study", "--out", "study.json") == 0
+    groups = ["--held-in", "sentiment=reviews,moods", "--held-out", "completion=copies"]
+    flags = ["--test-rows", 3, "--max-new-tokens", 4, "--end-token"]
+    assert evaluate("--tasks", "study/tasks", *groups, *flags, "--out", "flags.json") == 0
+    assert read("study.json")["scores"] == read("flags.json")["scores"]
+    assert read("study.json")["scores"]["moods"]["rows"] == 3
 
 
 def test_an_encoder_decoder_folder_is_evaluated(here, capsys):
@@ -105,7 +124,7 @@ def test_rows_of_a_model_never_exceed_its_positions(here, capsys):
     )
 
 
-def test_finished_evaluations_are_kept_by_content(here, monkeypatch):
+def test_finished_evaluations_are_cached_by_content(here, monkeypatch):
     computed, predict = [], Scorer.predict
 
     def counted(scorer, model, *rest):
@@ -113,7 +132,7 @@ def test_finished_evaluations_are_kept_by_content(here, monkeypatch):
         return predict(scorer, model, *rest)
 
     monkeypatch.setattr(Scorer, "predict", counted)
-    call = [*MICRO, "--kept", "kept", "--out"]
+    call = [*MICRO, "--cache-dir", "cache", "--out"]
     assert evaluate(*call, "1.json") == 0 and len(computed) == 2
     shutil.move("base", "moved")
     assert evaluate(*call, "2.json", model="moved") == 0 and len(computed) == 2
@@ -127,19 +146,25 @@ def test_finished_evaluations_are_kept_by_content(here, monkeypatch):
     ("arguments", "says"),
     [
         (MICRO[:2] + ["--tasks", "hellaswag,hellaswog"], "did you mean hellaswag?; it has: "),
-        (["--source", "micro", "--tasks", ""], "--tasks names no task"),
+        (["--source", "micro", "--tasks", ""], "--tasks has no name of a task"),
         (["--source", "micro", "--tasks", "rte,rte"], "rte is given twice"),
         (["--source", "nowhere", "--tasks", "squad"], "'nowhere' is unknown; there are: micro"),
-        (["--tasks", "squad"], "nothing to evaluate"),
-        (["--tasks", "squad", "--held-out", "a=squad"], "squad is no folder; to name tasks, add"),
+        (["--tasks", "squad"], "nothing to evaluate: name tasks of the folder"),
+        ([], "nothing to evaluate: add --tasks"),
+        (["--study", "s", "--tasks", "tasks"], "leave out --tasks, --source, --held-in"),
+        (["--study", "gone"], "gone/tasks.csv does not exist"),
+        (
+            ["--tasks", "squad", "--held-out", "a=squad"],
+            "squad is not a directory; to name tasks, add",
+        ),
         ([*MICRO, "--held-out", "a=b"], "leave out --held-in/--held-out"),
     ],
 )
-def test_bad_calls_are_refused_in_a_sentence(here, capsys, arguments, says):
+def test_bad_calls_fail_with_a_one_line_error(here, capsys, arguments, says):
     fails(capsys, *arguments, "--out", "out", says=says)
 
 
-def test_bad_models_are_refused_in_a_sentence(here, capsys):
+def test_bad_models_fail_with_a_one_line_error(here, capsys):
     fails(capsys, *MICRO, model="gone", says="gone: no such model folder")
     fails(capsys, *MICRO, model="tasks", says="tasks is not a model folder: it has no config.json")
     tokenizer = tiny_study.tokenizer()
@@ -152,7 +177,7 @@ def test_real_rows_are_evaluated(here):
     if not REAL_ROWS.is_dir():
         pytest.skip("the real rows (../shared/data) are not on this machine")
     checkpoint = REAL_ROWS / "checkpoints" / "stories260K"
-    call = ["--source", "folder", "--folder", REAL_ROWS, "--tasks", "rte,copa", "--rows", 8]
+    call = ["--source", "folder", "--folder", REAL_ROWS, "--tasks", "rte,copa", "--test-rows", 8]
     assert evaluate(*call, "--out", "out", model=checkpoint) == 0
     assert {s["rows"] for s in read("out/scores.json")["scores"].values()} == {8}
 
@@ -168,7 +193,7 @@ def predictions(scores, ids="{row}/{name}"):
     ]
 
 
-def test_templates_asked_about_the_same_rows_have_scores_of_their_own():
+def test_templates_that_render_the_same_rows_have_scores_of_their_own():
     found = template_scores(predictions({"a/b": [1, 0, 0], "c": [1, 1, 1], "d": [1, 1, 0]}))
     assert found["median"] == 0.666667
     assert found["templates"] == {
@@ -190,7 +215,7 @@ def test_other_tasks_have_none(rows):
     assert template_scores(rows) == {}
 
 
-def test_a_score_record_tells_templates_only_where_they_are(here):
+def test_a_score_record_has_templates_only_where_they_render_the_same_rows(here):
     sentence = "the cat sleeps"
     asked = [
         Example(f"{row}/{name}", name, f"{sentence} {name} {row}", "a", ("a", "the"))

@@ -1,4 +1,4 @@
-"""Damaged rows, templates, task files, models and kept results: a sentence each, never a trace."""
+"""Damaged rows, templates, task files, models and cached results: one line, never a traceback."""
 
 import json
 import os
@@ -212,7 +212,7 @@ def study(here):
 
 
 def evaluate(*more):
-    chosen = ["--tasks", "tasks", "--held-out", "a=moods", "--rows", "2", "--device", "cpu"]
+    chosen = ["--tasks", "tasks", "--held-out", "a=moods", "--test-rows", "2", "--device", "cpu"]
     return main(["evaluate", "base", *chosen, *map(str, more)])
 
 
@@ -228,24 +228,24 @@ def test_unreadable_task_files_are_named(study, capsys):
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"moods": []}', '{"moods": [{}]}', "[" * 100_000])
-def test_a_damaged_kept_result_is_computed_again(study, text):
-    assert evaluate("--kept", "kept", "--out", "first") == 0
-    (kept,) = Path("kept").rglob("*.json")
-    whole = kept.read_text()
-    kept.write_text(text)
-    assert evaluate("--kept", "kept", "--out", "second") == 0
-    assert kept.read_text() == whole
+def test_a_damaged_cached_result_is_computed_again(study, text):
+    assert evaluate("--cache-dir", "cache", "--out", "first") == 0
+    (cached,) = Path("cache").rglob("*.json")
+    whole = cached.read_text()
+    cached.write_text(text)
+    assert evaluate("--cache-dir", "cache", "--out", "second") == 0
+    assert cached.read_text() == whole
     files = [Path(out, "predictions.parquet").read_bytes() for out in ("first", "second")]
     assert files[0] == files[1]
 
 
-def test_whether_results_can_be_written_is_asked_before_scoring(study, capsys, monkeypatch):
+def test_whether_results_can_be_written_is_checked_before_scoring(study, capsys, monkeypatch):
     monkeypatch.setattr("mergescale.cli.evaluate._score", None)
     Path("file").write_text("")
     Path("folder.json").mkdir()
-    refused(capsys, evaluate("--out", "file"), "--out file", "is no folder")
-    refused(capsys, evaluate("--out", "file/below"), "--out file/below", "is no folder")
-    refused(capsys, evaluate("--out", "folder.json"), "--out folder.json is a folder")
+    refused(capsys, evaluate("--out", "file"), "--out file", "is not a directory")
+    refused(capsys, evaluate("--out", "file/below"), "--out file/below", "is not a directory")
+    refused(capsys, evaluate("--out", "folder.json"), "--out folder.json is a directory")
 
 
 @pytest.mark.parametrize(

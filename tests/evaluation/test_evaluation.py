@@ -1,4 +1,4 @@
-"""Kept results and task files."""
+"""The cache of results, groups of tasks, and task files."""
 
 import json
 from dataclasses import replace
@@ -7,8 +7,9 @@ import pytest
 import tiny_study
 
 from mergescale.evaluation.cache import ResultCache
-from mergescale.evaluation.requests import EncodedTask
-from mergescale.evaluation.scorer import EvalConfig, Prediction, Scorer
+from mergescale.evaluation.evaluator import Scorer
+from mergescale.evaluation.predictions import Prediction
+from mergescale.evaluation.requests import EvalConfig, EvalTask
 from mergescale.evaluation.task_groups import load_task
 from mergescale.models.tokenizers import Encoder
 
@@ -17,15 +18,15 @@ ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
 
 def ranked(name, rows=12):
     examples = tuple(tiny_study.ranked(name, "test", rows, tiny_study.LABELS[name]))
-    return EncodedTask(name, "rank", "accuracy", f"digest of {name}", examples)
+    return EvalTask(name, "rank", "accuracy", f"digest of {name}", examples)
 
 
 def written(name, metric="rouge_l", rows=12):
     examples = tuple(tiny_study.written(name, "test", rows))
-    return EncodedTask(name, "generate", metric, f"digest of {name}", examples)
+    return EvalTask(name, "generate", metric, f"digest of {name}", examples)
 
 
-# --- kept results
+# --- cached results
 
 
 class Counted:
@@ -44,53 +45,53 @@ PREDICTIONS = {
 }
 
 
-def test_a_kept_result_is_not_computed_again(tmp_path):
+def test_a_cached_result_is_not_computed_again(tmp_path):
     group, compute = [ranked("moods")], Counted(PREDICTIONS)
     for _ in range(2):
-        kept = ResultCache(tmp_path, EvalConfig(), ENCODER)
-        assert kept.predictions("weights", group, compute) == PREDICTIONS
+        cache = ResultCache(tmp_path, EvalConfig(), ENCODER)
+        assert cache.predictions("weights", group, compute) == PREDICTIONS
     assert compute.calls == 1
     scores = Counted({"moods": 0.5})
     for _ in range(2):
-        assert kept.scores("weights", group, scores) == {"moods": 0.5}
+        assert cache.scores("weights", group, scores) == {"moods": 0.5}
     assert scores.calls == 1
 
 
-def test_other_weights_rows_options_or_tokenizers_are_computed_anew(tmp_path):
+def test_other_weights_rows_settings_or_tokenizers_are_computed_again(tmp_path):
     compute = Counted(PREDICTIONS)
-    base = {"weights": "a", "task": ranked("moods"), "options": EvalConfig(), "encoder": ENCODER}
+    base = {"weights": "a", "task": ranked("moods"), "config": EvalConfig(), "encoder": ENCODER}
     changes = [
         {},
         {"weights": "b"},
         {"task": replace(base["task"], digest="other rows")},
         {"task": replace(base["task"], metric="other metric")},
-        {"options": EvalConfig(end_token=True)},
-        {"options": EvalConfig(max_new_tokens=3)},
+        {"config": EvalConfig(end_token=True)},
+        {"config": EvalConfig(max_new_tokens=3)},
         {"encoder": Encoder(ENCODER.tokenizer, max_length=20)},
         {"encoder": replace(ENCODER, encoder_decoder=True)},
         {"encoder": Encoder(tiny_study.train_word_tokenizer(["other"]), max_length=48)},
     ]
     for number, change in enumerate(changes, 1):
         case = base | change
-        kept = ResultCache(tmp_path, case["options"], case["encoder"])
+        cache = ResultCache(tmp_path, case["config"], case["encoder"])
         for _ in range(2):
-            kept.predictions(case["weights"], [case["task"]], compute)
+            cache.predictions(case["weights"], [case["task"]], compute)
         assert compute.calls == number, change
 
 
-def test_a_damaged_kept_result_is_computed_again(tmp_path):
-    kept, compute = ResultCache(tmp_path, EvalConfig(), ENCODER), Counted(PREDICTIONS)
-    kept.predictions("weights", [ranked("moods")], compute)
+def test_a_damaged_cached_result_is_computed_again(tmp_path):
+    cache, compute = ResultCache(tmp_path, EvalConfig(), ENCODER), Counted(PREDICTIONS)
+    cache.predictions("weights", [ranked("moods")], compute)
     (path,) = tmp_path.rglob("*.json")
     path.write_text(path.read_text()[:30])
-    assert kept.predictions("weights", [ranked("moods")], compute) == PREDICTIONS
+    assert cache.predictions("weights", [ranked("moods")], compute) == PREDICTIONS
     assert compute.calls == 2
 
 
-def test_a_failed_computation_keeps_nothing(tmp_path):
-    kept = ResultCache(tmp_path, EvalConfig(), ENCODER)
+def test_a_failed_computation_caches_nothing(tmp_path):
+    cache = ResultCache(tmp_path, EvalConfig(), ENCODER)
     with pytest.raises(ZeroDivisionError):
-        kept.predictions("weights", [ranked("moods")], lambda: 1 / 0)
+        cache.predictions("weights", [ranked("moods")], lambda: 1 / 0)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -125,11 +126,11 @@ def test_the_rows_of_a_task_are_nested_and_decide_its_digest(tmp_path):
         (
             {"kind": "generate", "metric": "accuracy"},
             10,
-            "allowed: exact_match, squad_f1, rouge_l, bleu",
+            "allowed: bleu, exact_match, rouge_l, squad_f1",
         ),
         ({"kind": "guess"}, 10, "task.json does not describe a task: kind 'guess'"),
         ({"kind": None}, 10, "task.json does not describe a task"),
-        ({}, 0, "test.parquet: no rows"),
+        ({}, 0, "test.parquet has no rows"),
     ],
 )
 def test_a_wrong_task_is_refused_by_the_name_of_its_file(tmp_path, changes, rows, message):
@@ -140,7 +141,7 @@ def test_a_wrong_task_is_refused_by_the_name_of_its_file(tmp_path, changes, rows
 
 def test_rank_tasks_need_choices(tmp_path):
     tiny_study.write_task(tmp_path, "copies", kind="rank", metric="accuracy")
-    with pytest.raises(ValueError, match=r"test.parquet: example \S+ has no choices to rank"):
+    with pytest.raises(ValueError, match=r"test.parquet: example \S+ has no choices"):
         load_task(tmp_path, "copies", "test", 8)
 
 

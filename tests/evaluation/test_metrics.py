@@ -1,24 +1,32 @@
 """Metrics of generated answers, and how scores of tasks become one."""
 
 import random
+import subprocess
+import sys
 
+import metric_oracle
 import pytest
+import sacrebleu
 import tiny_study
+from rouge_score.rouge_scorer import RougeScorer
 
-from mergescale.evaluation.bleu import bleu, corpus_bleu
-from mergescale.evaluation.evaluate_modules import MODULES, load_metric
 from mergescale.evaluation.metrics import (
     GENERATION_METRICS,
-    exact_match,
-    generation_score,
-    rouge_l,
-    squad_f1,
+    METRICS,
+    RANK_METRICS,
+    load_metric,
+    score_answers,
 )
-from mergescale.evaluation.scorer import Prediction, mean_score
+from mergescale.evaluation.predictions import Prediction, mean_score
 from mergescale.evaluation.task_groups import Category, macro_average
 from mergescale.models.tokenizers import Encoder
 
 ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
+
+
+def score(metric, prediction, *references):
+    (value,) = score_answers(metric, [prediction], [references])
+    return value
 
 
 @pytest.mark.parametrize(
@@ -35,12 +43,12 @@ ENCODER = Encoder(tiny_study.tokenizer(), max_length=48)
     ],
 )
 def test_squad_f1_and_exact_match_by_hand(prediction, reference, f1, em):
-    assert squad_f1(prediction, reference) == pytest.approx(f1)
-    assert exact_match(prediction, reference) == em
+    assert score("squad_f1", prediction, reference) == pytest.approx(f1)
+    assert score("exact_match", prediction, reference) == em
 
 
 @pytest.mark.parametrize(
-    ("prediction", "reference", "wanted"),
+    ("prediction", "reference", "expected"),
     [
         ("police killed the gunman", "police kill the gunman", 3 / 4),
         ("the gunman kill police", "police kill the gunman", 1 / 2),
@@ -50,17 +58,8 @@ def test_squad_f1_and_exact_match_by_hand(prediction, reference, f1, em):
         ("...", "...", 0),
     ],
 )
-def test_rouge_l_by_hand(prediction, reference, wanted):
-    assert rouge_l(prediction, reference) == pytest.approx(wanted)
-
-
-def test_rouge_l_is_that_of_the_rouge_score_package():
-    package = pytest.importorskip("rouge_score.rouge_scorer")
-    scorer = package.RougeScorer(["rougeL"], use_stemmer=False)
-    rng = random.Random(0)
-    for _ in range(200):
-        one, other = (tiny_study.sentence(rng, rng.randint(0, 9)) for _ in range(2))
-        assert rouge_l(one, other) == pytest.approx(scorer.score(other, one)["rougeL"].fmeasure)
+def test_rouge_l_by_hand(prediction, reference, expected):
+    assert score("rouge_l", prediction, reference) == pytest.approx(expected)
 
 
 # The examples that the SQuAD 1.1 and 2.0 evaluation scripts and the metric's cards are shown with.
@@ -75,13 +74,16 @@ def test_rouge_l_is_that_of_the_rouge_score_package():
     ],
 )
 def test_squad_by_published_examples(prediction, references, f1, em):
-    assert generation_score("squad_f1", prediction, references) == pytest.approx(f1)
-    assert generation_score("exact_match", prediction, references) == em
+    assert score("squad_f1", prediction, *references) == pytest.approx(f1)
+    assert score("exact_match", prediction, *references) == em
 
 
-def signs(rng):
-    """A text with everything that BLEU's tokenizer treats in its own way."""
-    pieces = [
+# --- BLEU and ROUGE-L against the same metrics written by hand
+
+
+def punctuation(rng):
+    """A text with everything that BLEU's tokenizer treats in a special way."""
+    parts = [
         *"..,,--'%&(/@[~\n",
         "&quot;",
         "&amp;lt;",
@@ -93,48 +95,93 @@ def signs(rng):
         " ",
         " ",
     ]
-    return "".join(rng.choice(pieces) for _ in range(rng.randint(0, 12)))
+    return "".join(rng.choice(parts) for _ in range(rng.randint(0, 12)))
+
+
+def sentence(rng):
+    return tiny_study.sentence(rng, rng.randint(0, 9))
+
+
+def random_texts(count):
+    """Predictions, each with one to three references; some of them empty."""
+    rng = random.Random(0)
+    rows = []
+    for _ in range(count):
+        text = punctuation if rng.random() < 0.5 else sentence
+        rows.append([text(rng) for _ in range(rng.randint(2, 4))])
+    return [row[0] for row in rows], [row[1:] for row in rows]
+
+
+def test_rouge_l_equals_the_handwritten_one_to_the_last_bit():
+    predictions, references = random_texts(600)
+    expected = [*map(metric_oracle.rouge_l, predictions, references)]
+    assert score_answers("rouge_l", predictions, references) == expected
+    assert len(set(expected)) > 30
+
+
+def test_rouge_l_is_that_of_the_rouge_score_package():
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    predictions, references = random_texts(200)
+    expected = [
+        scorer.score_multi(own, prediction)["rougeL"].fmeasure
+        for prediction, own in zip(predictions, references, strict=True)
+    ]
+    assert score_answers("rouge_l", predictions, references) == pytest.approx(expected)
+
+
+def test_bleu_equals_the_handwritten_one():
+    predictions, references = random_texts(600)
+    expected = [*map(metric_oracle.bleu, predictions, references)]
+    assert score_answers("bleu", predictions, references) == pytest.approx(expected, abs=1e-12)
+    assert len({round(value, 3) for value in expected}) > 50
+    assert max(score_answers("bleu", predictions, [[p] for p in predictions])) == 1
 
 
 def test_bleu_is_that_of_the_sacrebleu_package():
-    package = pytest.importorskip("sacrebleu")
-    rng, seen = random.Random(0), set()
-    for _ in range(600):
-        text = signs if rng.random() < 0.5 else lambda r: tiny_study.sentence(r, r.randint(0, 9))
-        prediction, *references = (text(rng) for _ in range(rng.randint(2, 4)))
-        wanted = package.sentence_bleu(prediction, references).score / 100
-        assert bleu(prediction, references) == pytest.approx(wanted, abs=1e-9), prediction
-        assert generation_score("bleu", prediction, references) == bleu(prediction, references)
-        seen.add(round(wanted, 3))
-    assert len(seen) > 50
+    predictions, references = random_texts(100)
+    expected = [
+        sacrebleu.sentence_bleu(prediction, own).score / 100
+        for prediction, own in zip(predictions, references, strict=True)
+    ]
+    assert score_answers("bleu", predictions, references) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("length", [2, 12])
-def test_bleu_of_a_corpus_is_that_of_the_sacrebleu_package(length):
-    package = pytest.importorskip("sacrebleu")
+@pytest.mark.parametrize("several", [False, True])
+def test_bleu_of_a_corpus_equals_the_handwritten_one(length, several):
     rng = random.Random(1)
-    texts = [
-        [tiny_study.sentence(rng, rng.randint(1, length)) for _ in range(3)] for _ in range(40)
-    ]
-    predictions, *references = zip(*texts, strict=True)
-    wanted = package.corpus_bleu(list(predictions), [list(r) for r in references]).score / 100
-    assert corpus_bleu(predictions, [t[1:] for t in texts]) == pytest.approx(wanted, abs=1e-9)
-    assert bool(wanted) == (length == 12)
+
+    def text():
+        return tiny_study.sentence(rng, rng.randint(1, length))
+
+    predictions = [text() for _ in range(40)]
+    references = [[text() for _ in range(1 + several * (n % 3))] for n in range(40)]
+    expected = metric_oracle.corpus_bleu(predictions, references)
+    computed = load_metric("bleu").compute(predictions=predictions, references=references)
+    assert computed["corpus_bleu"] == pytest.approx(expected, abs=1e-12)
+    assert bool(expected) == (length == 12)
+
+
+# --- scores of examples and of tasks
 
 
 def test_the_best_reference_counts():
-    assert generation_score("exact_match", "red", ("blue", "red")) == 1
-    with pytest.raises(
-        ValueError, match="'chrf' is not a metric .* exact_match, squad_f1, rouge_l, bleu"
-    ):
-        generation_score("chrf", "red", ("red",))
+    assert score("exact_match", "red", "blue", "red") == 1
+    assert score("rouge_l", "a red fish", "blue", "red fish") == pytest.approx(4 / 5)
+
+
+@pytest.mark.parametrize("metric", ["chrf", "accuracy", "base"])
+def test_only_metrics_of_generated_answers_score_them(metric):
+    allowed = "allowed: bleu, exact_match, rouge_l, squad_f1"
+    with pytest.raises(ValueError, match=f"'{metric}' is not a metric .*; {allowed}"):
+        score_answers(metric, ["red"], [["red"]])
 
 
 def test_a_generated_answer_is_decoded_to_words_before_it_is_compared():
     target = "a dog runs to the garden, and a bird sings."
     (ids,) = ENCODER.answers([target])
     for metric in GENERATION_METRICS:
-        assert generation_score(metric, ENCODER.text(ids), (target,)) == 1
+        assert score(metric, ENCODER.text(ids), target) == 1
 
 
 def test_macro_average_takes_datasets_then_categories():
@@ -155,39 +202,60 @@ def no_network(monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", refuse)
 
 
-def some_texts(count=20):
+def similar_texts(count=20):
     rng = random.Random(2)
     predictions = [tiny_study.sentence(rng, rng.randint(4, 8)) for _ in range(count)]
     near = [p if rng.random() < 0.3 else p.replace("the", "a", 1)[4:] for p in predictions]
     return predictions, [[one, tiny_study.sentence(rng, 5)] for one in near]
 
 
+def test_metrics_are_found_by_their_files():
+    assert METRICS == ("accuracy", "bleu", "exact_match", "rouge_l", "squad_f1")
+    assert (*RANK_METRICS, *GENERATION_METRICS) == METRICS
+
+
 @pytest.mark.parametrize("several", [False, True])
-@pytest.mark.parametrize("module", MODULES)
-def test_modules_give_the_means_of_our_scores(module, several, no_network):
-    predictions, references = some_texts()
+@pytest.mark.parametrize("metric", METRICS)
+def test_metrics_of_many_answers_are_the_means_of_their_scores(metric, several, no_network):
+    predictions, references = similar_texts()
     lists = references if several else [own[:1] for own in references]
     given = references if several else [own[0] for own in references]
-    found = load_metric(module).compute(predictions=predictions, references=given)
-    names = {"f1": "squad_f1"}
-    for key, value in found.items():
-        if key == "accuracy":
-            scores = [p in own for p, own in zip(predictions, lists, strict=True)]
-        elif key == "corpus_bleu":
-            scores = [corpus_bleu(predictions, lists)]
-        else:
-            metric = names.get(key, key)
-            scores = [
-                generation_score(metric, p, own) for p, own in zip(predictions, lists, strict=True)
-            ]
-        assert value == pytest.approx(sum(scores) / len(scores))
-        assert 0 < value < 1
+    module = load_metric(metric)
+    computed = module.compute(predictions=predictions, references=given)
+    if metric == "accuracy":
+        expected = [float(p in own) for p, own in zip(predictions, lists, strict=True)]
+    else:
+        expected = score_answers(metric, predictions, lists)
+    assert computed["scores"] == expected
+    assert computed[metric] == pytest.approx(sum(expected) / len(expected))
+    assert 0 < computed[metric] < 1
+    assert computed.keys() - {"corpus_bleu"} == {metric, "scores"}
+    assert module.name == metric and module.description
 
 
-def test_modules_collect_batches_and_others_are_refused(no_network):
-    metric = load_metric("squad")
+def test_metrics_collect_batches_and_unknown_ones_are_refused(no_network):
+    metric = load_metric("squad_f1")
     metric.add_batch(predictions=["red", "blue"], references=["red", "a blue fish"])
     metric.add(prediction="cat", reference="dog")
-    assert metric.compute() == pytest.approx({"exact_match": 1 / 3, "f1": (1 + 2 / 3) / 3})
-    with pytest.raises(ValueError, match="'meteor' is not a metric; there are: accuracy, "):
+    computed = metric.compute()
+    assert computed["squad_f1"] == pytest.approx((1 + 2 / 3) / 3)
+    with pytest.raises(ValueError, match="'meteor' is not a metric; allowed: accuracy, "):
         load_metric("meteor")
+
+
+def test_metrics_write_nothing_and_their_libraries_are_imported_only_for_generation(tmp_path):
+    code = """
+import sys
+import mergescale.evaluation.evaluator, mergescale.evaluation.task_groups
+from mergescale.evaluation.metrics import METRICS, score_answers
+heavy = {"evaluate", "datasets", "nltk", "rouge_score", "sacrebleu"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+for metric in METRICS[1:]:
+    assert score_answers(metric, ["a cat"], [["the cat", "a cat"]]) == [1.0], metric
+assert heavy <= sys.modules.keys()
+"""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    environment = {"HOME": str(home), "PYTHONPATH": ":".join(sys.path), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+    assert not list(home.iterdir())

@@ -9,9 +9,9 @@ import tiny_models
 import tiny_study
 import torch
 
-from mergescale.evaluation.rank_classification import best_choice, choice_scores
-from mergescale.evaluation.requests import EncodedTask, batches, encode
-from mergescale.evaluation.scorer import EvalConfig, Scorer
+from mergescale.evaluation.evaluator import Scorer
+from mergescale.evaluation.rank_classification import best_choice, score_choices
+from mergescale.evaluation.requests import EvalConfig, EvalTask, build_batches, build_requests
 from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.task import Example
 
@@ -30,7 +30,7 @@ def llama():
 
 def ranked(name, rows=12):
     examples = tuple(tiny_study.ranked(name, "test", rows, tiny_study.LABELS[name]))
-    return EncodedTask(name, "rank", "accuracy", f"digest of {name}", examples)
+    return EvalTask(name, "rank", "accuracy", f"digest of {name}", examples)
 
 
 def ragged(longest=6, rows=16):
@@ -44,7 +44,7 @@ def ragged(longest=6, rows=16):
         shared = [f"{stem} {tiny_study.sentence(rng, 1)}", stem] if longest > 2 else ["yes"]
         choices = tuple(dict.fromkeys(own + shared))
         examples.append(Example(str(row), "", prompt, choices[0], choices))
-    return EncodedTask(f"ragged {longest}", "rank", "accuracy", "", tuple(examples))
+    return EvalTask(f"ragged {longest}", "rank", "accuracy", "", tuple(examples))
 
 
 TASKS = {"one token": ranked("reviews"), "words": ranked("moods"), "ragged": ragged()}
@@ -75,8 +75,8 @@ def naive_prompt(encoder, text, longest_choice):
     return [begin, *ids[-(encoder.max_length - longest_choice - 1) :]]
 
 
-def items(tasks, encoder=ENCODER, *, end_token=False):
-    return encode(tasks, encoder, end_token=end_token, max_new_tokens=12)
+def requests(tasks, encoder=ENCODER, *, end_token=False):
+    return build_requests(tasks, encoder, EvalConfig(end_token, max_new_tokens=12))
 
 
 @pytest.mark.parametrize("end_token", [False, True])
@@ -84,9 +84,9 @@ def items(tasks, encoder=ENCODER, *, end_token=False):
 def test_choices_score_what_a_naive_scorer_finds(model, task, end_token):
     encoder, task = tiny_models.encoder(model), TASKS[task]
     found = {}
-    for batch in batches(items([task], encoder, end_token=end_token), encoder, 200):
-        scores = choice_scores(model, batch, encoder.pad)
-        found |= {i.row: s for i, s in zip(batch.items, scores, strict=True)}
+    for batch in build_batches(requests([task], encoder, end_token=end_token), encoder, 200):
+        scores = score_choices(model, batch, encoder.pad)
+        found |= {i.row: s for i, s in zip(batch.requests, scores, strict=True)}
     assert sorted(found) == list(range(len(task.examples)))
     end = [encoder.end] if end_token else []
     for row, example in enumerate(task.examples):
@@ -110,59 +110,64 @@ def test_scores_do_not_depend_on_the_size_of_batches(model, budget):
 
 def test_rows_may_have_different_numbers_of_choices(llama):
     few, many = (Example(str(n), "", "the cat", "a", ("a", "is it", "blue")[:n]) for n in (2, 3))
-    task = EncodedTask("mixed", "rank", "accuracy", "", (few, many))
-    (batch,) = batches(items([task]), ENCODER, 1000)
+    task = EvalTask("mixed", "rank", "accuracy", "", (few, many))
+    (batch,) = build_batches(requests([task]), ENCODER, 1000)
     scores = dict(
-        zip((i.row for i in batch.items), choice_scores(llama, batch, ENCODER.pad), strict=True)
+        zip((i.row for i in batch.requests), score_choices(llama, batch, ENCODER.pad), strict=True)
     )
     assert [len(scores[0]), len(scores[1])] == [2, 3]
     assert scores[1][:2] == pytest.approx(scores[0], abs=1e-5)
 
 
-def test_the_head_runs_at_places_of_answers_only(llama):
+def test_the_head_runs_at_positions_of_answers_only(llama):
     """Per prompt its last place; per choice every token that another one follows."""
     task, places = ragged(), []
     hook = llama.lm_head.register_forward_hook(
         lambda module, given, logits: places.append(logits.numel() // logits.shape[-1])
     )
     try:
-        for batch in batches(items([task]), ENCODER, 300):
-            choice_scores(llama, batch, ENCODER.pad)
+        for batch in build_batches(requests([task]), ENCODER, 300):
+            score_choices(llama, batch, ENCODER.pad)
     finally:
         hook.remove()
-    choices = [ids for item in items([task]) for ids in item.choices]
+    choices = [ids for request in requests([task]) for ids in request.choices]
     assert sum(places) == len(task.examples) + sum(len(ids) - 1 for ids in choices)
 
 
 def test_batches_stay_within_their_budget_and_hold_every_prompt_once():
-    made = batches(items([ranked("moods"), ragged(2)]), ENCODER, 60)
+    made = build_batches(requests([ranked("moods"), ragged(2)]), ENCODER, 60)
     for batch in made:
-        cost = sum(len(i.prompt) + sum(map(len, i.choices)) for i in batch.items)
-        assert cost <= 60 or len(batch.items) == 1
-    rows = sorted((i.task, i.row) for batch in made for i in batch.items)
+        cost = sum(len(i.prompt) + sum(map(len, i.choices)) for i in batch.requests)
+        assert cost <= 60 or len(batch.requests) == 1
+    rows = sorted((i.task, i.row) for batch in made for i in batch.requests)
     assert rows == [*(("moods", row) for row in range(12)), *(("ragged 2", r) for r in range(16))]
 
 
 def test_copies_of_a_long_prompts_cache_count():
     choices = tuple(f"the cat {word}" for word in sorted(set(tiny_study.WORDS)) if word.isalpha())
     examples = [Example(str(n), "", "the cat " * 10, choices[0], choices) for n in range(4)]
-    task = EncodedTask("many", "rank", "accuracy", "", tuple(examples))
+    task = EvalTask("many", "rank", "accuracy", "", tuple(examples))
     assert len(choices) > 20
     own = 21 + 3 * len(choices)
-    assert [len(b.items) for b in batches(items([task]), ENCODER, 2 * own)] == [1, 1, 1, 1]
+    assert [len(b.requests) for b in build_batches(requests([task]), ENCODER, 2 * own)] == [
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_batches_sort_prompts_by_length():
     lengths = [
-        max(len(i.prompt) for i in batch.items)
-        for batch in batches(items([ranked("moods")]), ENCODER, 60)
+        max(len(i.prompt) for i in batch.requests)
+        for batch in build_batches(requests([ranked("moods")]), ENCODER, 60)
     ]
     assert len(lengths) > 2 and all(one <= other for one, other in pairwise(lengths))
 
 
 def test_the_first_choice_wins_a_tie():
     assert best_choice([-2.0, -1.0, -1.0]) == 1
-    task = EncodedTask(
+    task = EvalTask(
         "tie", "rank", "accuracy", "", (Example("1", "", "the cat", "blue", ("BLUE", "blue")),)
     )
     prediction = Scorer(ENCODER, [[task]], EvalConfig()).predict(tiny_study.llama(), 0)["tie"][0]
@@ -193,21 +198,21 @@ def test_scores_that_are_not_finite_are_an_error():
 def test_a_long_prompt_is_cut_so_that_its_longest_choice_fits():
     long = Example("1", "", "a bird " + "the cat sleeps " * 40, "a", ("a", "a dog runs to the sad"))
     short = Example("2", "", "the cat", "a", ("a", "sad"))
-    task = EncodedTask("long", "rank", "accuracy", "", (long, short))
-    item, other = items([task], end_token=True)
-    assert len(item.prompt) + 7 == ENCODER.max_length
-    assert item.prompt[0] == ENCODER.tokenizer.bos_token_id
-    assert ENCODER.text(item.prompt).endswith("the cat sleeps the cat sleeps")
-    assert [len(choice) for choice in item.choices] == [2, 7]
-    assert (item.truncated, other.truncated) == (True, False)
+    task = EvalTask("long", "rank", "accuracy", "", (long, short))
+    request, other = requests([task], end_token=True)
+    assert len(request.prompt) + 7 == ENCODER.max_length
+    assert request.prompt[0] == ENCODER.tokenizer.bos_token_id
+    assert ENCODER.text(request.prompt).endswith("the cat sleeps the cat sleeps")
+    assert [len(choice) for choice in request.choices] == [2, 7]
+    assert (request.truncated, other.truncated) == (True, False)
 
 
 def test_an_encoder_has_room_for_the_whole_prompt_and_keeps_its_end():
     encoder = replace(ENCODER, encoder_decoder=True)
     long = Example("1", "", "the cat sleeps " * 40, "a", ("a", "a dog runs to the garden"))
-    (item,) = items([EncodedTask("long", "rank", "accuracy", "", (long,))], encoder)
-    assert len(item.prompt) == encoder.max_length and item.truncated
-    assert (item.prompt[0], item.prompt[-1]) == (encoder.tokenizer.bos_token_id, encoder.end)
+    (request,) = requests([EvalTask("long", "rank", "accuracy", "", (long,))], encoder)
+    assert len(request.prompt) == encoder.max_length and request.truncated
+    assert (request.prompt[0], request.prompt[-1]) == (encoder.tokenizer.bos_token_id, encoder.end)
 
 
 def test_truncated_prompts_are_counted_by_task():
@@ -220,12 +225,12 @@ def test_truncated_prompts_are_counted_by_task():
 @pytest.mark.parametrize("encoder_decoder", [False, True])
 def test_a_choice_that_cannot_fit_is_refused(encoder_decoder):
     example = Example("7", "", "the cat", "a", ("a", "the cat sleeps " * 16))
-    task = EncodedTask("t", "rank", "accuracy", "", (example,))
+    task = EvalTask("t", "rank", "accuracy", "", (example,))
     with pytest.raises(ValueError, match="task t, example 7: .* has 48 tokens, but at most 47 fit"):
-        items([task], replace(ENCODER, encoder_decoder=encoder_decoder))
+        requests([task], replace(ENCODER, encoder_decoder=encoder_decoder))
 
 
 def test_a_choice_without_tokens_is_refused():
-    task = EncodedTask("t", "rank", "accuracy", "", (Example("7", "", "the cat", "a", ("a", " ")),))
+    task = EvalTask("t", "rank", "accuracy", "", (Example("7", "", "the cat", "a", ("a", " ")),))
     with pytest.raises(ValueError, match="task t, example 7: .* no tokens of the choice ' '"):
-        items([task])
+        requests([task])

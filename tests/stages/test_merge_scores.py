@@ -1,10 +1,10 @@
-"""Scores of one draw's merges: sweep, choice, what is kept and what is computed again."""
+"""Scores of one draw's merges: sweep, choice, what is cached and what is computed again."""
 
 import pytest
 import tiny_study
 from stage_study import CATEGORIES, METHODS
 
-from mergescale.evaluation.scorer import Scorer
+from mergescale.evaluation.evaluator import Scorer
 from mergescale.evaluation.task_groups import Category
 from mergescale.provenance import digests
 
@@ -71,15 +71,15 @@ def test_lambda_zero_is_the_base_whatever_the_method(study):
     assert study.computed == 0, "the base's validation is shared by methods and densities"
 
 
-def test_repeating_reads_what_is_kept_and_gives_the_same_bytes(study):
+def test_repeating_reads_the_cache_and_gives_the_same_bytes(study):
     study.references()
     study.merges()
     first = study.computed
     study.references(where="scores2")
     study.merges(where="merges2")
     assert study.computed == first
-    study.references(where="scores3", kept="fresh")
-    study.merges(where="merges3", kept="fresh")
+    study.references(where="scores3", cache="fresh")
+    study.merges(where="merges3", cache="fresh")
     assert study.computed == 2 * first
     for one, *others in (("scores", "scores2", "scores3"), ("merges", "merges2", "merges3")):
         assert study.files(one)
@@ -89,7 +89,7 @@ def test_repeating_reads_what_is_kept_and_gives_the_same_bytes(study):
 
 @pytest.mark.parametrize("stop", [2, 9, 17])
 def test_a_run_that_was_stopped_redoes_only_the_evaluation_in_progress(study, monkeypatch, stop):
-    study.merges(where="whole", kept="other")
+    study.merges(where="whole", cache="other")
     needed, study.computed = study.computed, 0
     predict = Scorer.predict
 
@@ -111,7 +111,7 @@ def test_a_new_method_or_lambda_computes_only_itself(study):
     few = {name: METHODS[name] for name in ("averaging", "task_arithmetic")}
     study.merges(few)
     study.computed = 0
-    study.merges({"dare_ties": METHODS["dare_ties"]}, kept="other", where="alone")
+    study.merges({"dare_ties": METHODS["dare_ties"]}, cache="other", where="alone")
     alone, study.computed = study.computed, 0
     study.merges(few | {"dare_ties": METHODS["dare_ties"]})
     assert study.computed == alone
@@ -120,7 +120,7 @@ def test_a_new_method_or_lambda_computes_only_itself(study):
     assert 2 <= study.computed <= 2 + 3  # two categories' validation, the test rows of a new winner
 
 
-def test_results_of_a_changed_method_are_not_taken_from_the_kept_ones(study, monkeypatch):
+def test_results_of_a_changed_method_are_computed_again(study, monkeypatch):
     methods = {"averaging": {}, "task_arithmetic": {"lambda": [0.5]}}
     study.merges(methods)
     study.computed = 0
@@ -152,7 +152,7 @@ def test_the_order_of_categories_and_experts_is_irrelevant(study):
     study.merges()
     experts = dict(reversed(study.experts.items()))
     study.merges(
-        where="other", kept="other", experts=experts, categories=CATEGORIES[1::-1] + CATEGORIES[2:]
+        where="other", cache="other", experts=experts, categories=CATEGORIES[1::-1] + CATEGORIES[2:]
     )
     for method in METHODS:
         one, other = study.record(method), study.record(method, "other")
@@ -175,6 +175,6 @@ def test_an_expert_of_another_shape_is_refused(study, tmp_path):
 
 def test_categories_and_tasks_may_not_be_given_twice(study):
     with pytest.raises(ValueError, match="sentiment is given twice"):
-        study.bench(categories=[CATEGORIES[0], CATEGORIES[0]])
+        study.evaluator(categories=[CATEGORIES[0], CATEGORIES[0]])
     with pytest.raises(ValueError, match="moods is given twice"):
-        study.bench(categories=[CATEGORIES[0], Category("other", "held_in", ("moods",))])
+        study.evaluator(categories=[CATEGORIES[0], Category("other", "held_in", ("moods",))])

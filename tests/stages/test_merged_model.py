@@ -7,7 +7,7 @@ import tiny_study
 from stage_study import METHODS
 
 from mergescale.cli.main import main
-from mergescale.stages.merged_model import make_merged_model
+from mergescale.stages.merged_model import write_merged_model
 
 pytest_plugins = "stage_study"
 
@@ -19,7 +19,7 @@ def test_a_merged_folder_evaluates_to_the_recorded_scores(study, capsys, method)
         settings = settings | {"lambda": [1.0]}
     study.merges({method: settings})
     scores, out = study.out / "merges" / f"{method}.json", study.out / "merged"
-    make_merged_model(out, scores=scores, base=study.inputs / "base", experts=study.experts)
+    write_merged_model(out, scores=scores, base=study.inputs / "base", experts=study.experts)
     found = study.out / "found.json"
     arguments = [str(out), "--tasks", str(study.inputs / "tasks"), *tiny_study.category_arguments()]
     arguments += ["--test-rows", "8", "--max-new-tokens", "4", "--max-length", "48"]
@@ -33,12 +33,12 @@ def test_a_merged_folder_is_made_anew_but_other_folders_are_not_touched(study):
     study.merges({"averaging": {}})
     scores, base = study.out / "merges" / "averaging.json", study.inputs / "base"
     for _ in range(2):
-        make_merged_model(study.out / "merged", scores=scores, base=base, experts=study.experts)
+        write_merged_model(study.out / "merged", scores=scores, base=base, experts=study.experts)
     own = study.out / "own" / "thesis.tex"
     own.parent.mkdir()
     own.write_text("years of work")
     with pytest.raises(FileExistsError):
-        make_merged_model(own.parent, scores=scores, base=base, experts=study.experts)
+        write_merged_model(own.parent, scores=scores, base=base, experts=study.experts)
     assert own.read_text() == "years of work"
 
 
@@ -54,6 +54,6 @@ def test_a_merged_model_of_other_experts_is_refused(study, change):
     else:
         base = base / "multitask"
     scores = study.out / "merges" / "averaging.json"
-    with pytest.raises(ValueError, match="averaging.json: recorded for other weights"):
-        make_merged_model(study.out / "merged", scores=scores, base=base, experts=experts)
+    with pytest.raises(ValueError, match="averaging.json was recorded for other weights"):
+        write_merged_model(study.out / "merged", scores=scores, base=base, experts=experts)
     assert not (study.out / "merged").exists()

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from mergescale.stages.scores import COLUMNS, collect
+from mergescale.stages.scores import COLUMNS, gather_scores
 
 pytest_plugins = "stage_study"
 
@@ -14,7 +14,7 @@ def test_collecting_gives_one_row_a_score(study):
     study.merges({"averaging": {}, "ties": {"density": [0.1], "lambda": [0.5]}})
     files = [study.out / "scores" / f"{n}.json" for n in ("base", "experts/questions")]
     files += [study.out / "merges" / f"{n}.json" for n in ("averaging", "ties")]
-    collect(files, study.out / "scores.csv")
+    gather_scores(files, study.out / "scores.csv")
     with (study.out / "scores.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert tuple(rows[0]) == COLUMNS
@@ -39,5 +39,5 @@ def test_collecting_gives_one_row_a_score(study):
 def test_a_file_that_is_no_score_file_is_named(tmp_path, content):
     (tmp_path / "bad.json").write_text(content)
     with pytest.raises(ValueError, match="bad.json is not a score file"):
-        collect([tmp_path / "bad.json"], tmp_path / "scores.csv")
+        gather_scores([tmp_path / "bad.json"], tmp_path / "scores.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.json"]

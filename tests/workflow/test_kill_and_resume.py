@@ -59,7 +59,7 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     (at_work,) = merges_at_work()
     # Outputs of the job in progress are made again, but from the evaluations that are kept.
     after_third = {f: w for f, w in finished_files(results).items() if at_work not in f}
-    assert any("/.kept/" in file for file in after_third)
+    assert any("/.cache/" in file for file in after_third)
 
     unlock(folder)
     final = succeeded(snakemake(folder, *CALL))

@@ -226,10 +226,10 @@ def test_more_methods_keep_every_finished_evaluation(tiny_study_run, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(tiny_study_run, folder, symlinks=True)
     results = folder / "results" / "tiny"
-    kept = listing(results / ".kept")
+    cached = listing(results / ".cache")
     models = listing(results / "models")
     records = files(results, "scores/**/*.json", "predictions/**/*.parquet")
-    assert kept and models and len(records) == 2 * (2 * (2 + 2) + 2 * 3)
+    assert cached and models and len(records) == 2 * (2 * (2 + 2) + 2 * 3)
 
     add_median(folder)
     overlay = "merging: {methods: {ties: {density: [0.2]}, median: {}}}"
@@ -239,8 +239,8 @@ def test_more_methods_keep_every_finished_evaluation(tiny_study_run, tmp_path):
 
     assert job_counts(output) == {"merge_scores": 2, "scores": 1}
     assert listing(results / "models") == models
-    assert listing(results / ".kept").items() >= kept.items()
-    new = set(listing(results / ".kept")) - set(kept)
+    assert listing(results / ".cache").items() >= cached.items()
+    new = set(listing(results / ".cache")) - set(cached)
     # At most: base x method x (lambdas above 0 on each held-in group, the winner on each group).
     assert 0 < len(new) <= 2 * 2 * (2 * 5 + 3)
     after = files(results, "scores/**/*.json", "predictions/**/*.parquet")

@@ -50,7 +50,7 @@ rule merge_scores:
         methods=as_json({name: study.method_settings(config, name) for name in METHODS}),
         seed=lambda w: int(w.draw.split("-s")[1]),
         evaluation=evaluation_arguments(),
-        about=lambda w: as_json(
+        metadata=lambda w: as_json(
             {
                 "size": w.size,
                 "base": w.base,
@@ -62,10 +62,10 @@ rule merge_scores:
         "mergescale merge-scores --base {params.base} --experts {params.experts}"
         " --seed {params.seed} --methods {params.methods}"
         " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
-        " --threads {threads} --kept results/{wildcards.study}/.kept"
+        " --threads {threads} --cache-dir results/{wildcards.study}/.cache"
         " --scores results/{wildcards.study}/scores/{wildcards.size}/{wildcards.base}/merges/{wildcards.draw}"
         " --predictions results/{wildcards.study}/predictions/{wildcards.size}/{wildcards.base}/merges/{wildcards.draw}"
-        " --about {params.about} --label 'merge {wildcards.size} {wildcards.base} {wildcards.draw}'"
+        " --metadata {params.metadata} --label 'merge {wildcards.size} {wildcards.base} {wildcards.draw}'"
         " --timing {log}.json 2> {log}"
 
 

@@ -32,15 +32,15 @@ rule reference_scores:
         experts=expert_arguments(HELD_IN),
         categories=category_arguments(HELD_IN),
         evaluation=evaluation_arguments(),
-        about=lambda w: as_json({"size": w.size, "base": w.base}),
+        metadata=lambda w: as_json({"size": w.size, "base": w.base}),
     shell:
         "mergescale reference-scores --base {params.models}"
         " --multitask {params.models}/multitask --experts {params.experts}"
         " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
-        " --threads {threads} --kept results/{wildcards.study}/.kept"
+        " --threads {threads} --cache-dir results/{wildcards.study}/.cache"
         " --scores results/{wildcards.study}/scores/{wildcards.size}/{wildcards.base}"
         " --predictions results/{wildcards.study}/predictions/{wildcards.size}/{wildcards.base}"
-        " --about {params.about} --label 'score {wildcards.size} {wildcards.base}'"
+        " --metadata {params.metadata} --label 'score {wildcards.size} {wildcards.base}'"
         " --timing {log}.json 2> {log}"
 
 
@@ -69,4 +69,4 @@ rule scores:
     params:
         code=code_digest("collecting"),
     shell:
-        "mergescale collect {input} --out {output} 2> {log}"
+        "mergescale scores {input} --out {output} 2> {log}"

@@ -1,249 +1,334 @@
-"""Evaluating any model folder by hand: a table on the terminal, files where they are asked for."""
+"""Score a local model folder on tasks: a table, and files with every prediction.
+
+The model is a Hugging Face folder, causal or encoder-decoder. Tasks are scored by rank
+classification or by greedy generation (docs/evaluation.md).
+"""
 
 from __future__ import annotations
 
-import argparse
+import csv
+import dataclasses
+import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from mergescale.cli.arguments import positive
-from mergescale.cli.public_datasets import add_real_rows, real_settings
-from mergescale.cli.scoring import add_tasks, load_evaluator
+from mergescale.argument_types import POSITIONAL, Positive
 from mergescale.cores import usable_cores
+from mergescale.stages.evaluation_arguments import ScoringArguments, load_evaluator
+from mergescale.stages.shared_arguments import CategoryArguments, ComputeArguments
 
 if TYPE_CHECKING:
-    from mergescale.evaluation.cache import Predictions
-    from mergescale.stages.scoring import Evaluator
+    from mergescale.evaluation.evaluator import Evaluator
+    from mergescale.evaluation.predictions import Predictions
 
-_EPILOG = """\
+EPILOG = """\
 examples:
-  # tasks made on the spot: from a folder of rows, or from the micro world
+  # tasks from a folder of rows, or of the synthetic micro world
   mergescale evaluate models/pythia-160m --source folder --folder rows --tasks rte,copa
-  mergescale evaluate results/default/models/s/it --source micro --tasks hellaswag,xsum
-  # tasks of a study, as its own jobs score them
-  mergescale evaluate MODEL --tasks results/default/tasks --held-out completion=hellaswag
+  mergescale evaluate results/smoke/models/120k/it --source micro --tasks hellaswag,xsum
+  # all tasks of a study, with the study's settings
+  mergescale evaluate MODEL --study results/smoke
+  # some tasks of a study
+  mergescale evaluate MODEL --tasks results/smoke/tasks --held-out completion=hellaswag
 """
 
 
-def add_stages(stages: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    """Add the sub-command."""
-    evaluate = stages.add_parser(
-        "evaluate",
-        parents=[common],
-        help="score any local model folder on tasks: a table, and files if wanted",
-        description="Score a local Hugging Face folder, causal or encoder-decoder, on tasks by "
-        "rank classification and greedy generation.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+@dataclass(frozen=True)
+class SourceArguments:
+    """Where tasks that are not a study's come from, and how they are rendered as prompts."""
+
+    source: Annotated[str | None, "source of the tasks: micro, folder or hub"] = None
+    folder: Annotated[Path | None, "folder of rows, for --source folder"] = None
+    revision: Annotated[dict[str, str], "commits of hub datasets, in place of the pinned ones"] = (
+        field(default_factory=dict)
     )
-    evaluate.add_argument(
-        "model", type=Path, metavar="MODEL", help="folder with config.json and safetensors"
-    )
-    add_tasks(
-        evaluate, tasks_help="names of tasks, with --source; or the folder of a study's tasks"
-    )
-    evaluate.add_argument("--source", help="where the tasks that --tasks names come from")
-    add_real_rows(evaluate)
-    evaluate.add_argument("--rows", type=positive, dest="test_rows", help="same as --test-rows")
-    evaluate.add_argument(
-        "--seed", type=int, default=0, help="of the choice of templates (default: 0)"
-    )
-    evaluate.add_argument(
-        "--out",
-        type=Path,
-        metavar="PATH",
-        help="new folder for scores.json and predictions.parquet (every example's answer and "
-        "scores); a name that ends in .json gets the scores alone",
-    )
-    evaluate.add_argument(
-        "--kept",
-        type=Path,
-        metavar="FOLDER",
-        help="keep finished evaluations here, by the content of weights and rows, and use them",
-    )
-    evaluate.set_defaults(run=_evaluate, threads=usable_cores())
+    templates: Annotated[
+        Literal["plain", "promptsource"], "prompt templates: this project's own or promptsource's"
+    ] = "plain"
+    templates_folder: Annotated[Path | None, "folder of promptsource's templates"] = None
+    template_mode: Annotated[
+        Literal["sample", "all"], "one template per row, picked by hash, or every template"
+    ] = "sample"
+    seed: Annotated[int, "seed of the rows' order"] = 0
 
 
-def _evaluate(chosen: argparse.Namespace) -> None:
-    if not chosen.model.is_dir():
-        raise FileNotFoundError(f"{chosen.model}: no such model folder")
-    if chosen.out:
-        _check_out(chosen.out)
-    from transformers.utils import logging
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command."""
 
-    logging.set_verbosity_error()  # too long prompts are counted in the table
+    model: Annotated[Path, "model folder, with config.json and safetensors", POSITIONAL]
+    tasks: Annotated[
+        str | None, "comma-separated names of tasks of --source, or a folder of task files"
+    ] = None
+    categories: CategoryArguments = field(default_factory=CategoryArguments)
+    study: Annotated[
+        Path | None,
+        "folder of a study's results: score all of its tasks with its settings, in place of "
+        "--tasks and of the flags for rows, tokens and lengths",
+    ] = None
+    from_source: SourceArguments = field(default_factory=SourceArguments)
+    scoring: ScoringArguments = field(default_factory=ScoringArguments)
+    out: Annotated[
+        Path | None,
+        "new folder for scores.json and predictions.parquet (every example's answer and scores); "
+        "a name that ends in .json gets the scores alone",
+    ] = None
+    cache_dir: Annotated[
+        Path | None, "folder of finished evaluations, which are reused by content"
+    ] = None
+    threads: Annotated[Positive | None, "CPU threads (default: all usable cores)"] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], "device to compute on; auto takes a GPU if there is one"
+    ] = "auto"
+
+
+def run(args: Arguments) -> None:
+    """Score the model."""
+    if not args.model.is_dir():
+        raise FileNotFoundError(f"{args.model}: no such model folder")
+    if args.out:
+        _check_out(args.out)
     with tempfile.TemporaryDirectory() as temporary:
-        if chosen.source:
-            _make_tasks(chosen, Path(temporary, "tasks"))
-        elif not chosen.held_in and not chosen.held_out:
-            raise ValueError(
-                "nothing to evaluate: name tasks of a folder with --held-in or --held-out, or "
-                "tasks of a source with --source"
-            )
-        elif not chosen.tasks.is_dir():
-            raise ValueError(f"--tasks {chosen.tasks} is no folder; to name tasks, add --source")
-        bench = _open(chosen, chosen.kept or Path(temporary, "kept"))
-        predictions, seconds = _score(bench, chosen.model)
-    record = bench.score_record(predictions)
-    chance = _chance(bench)
-    _print_table(chosen.model, record, chance, seconds)
-    if chosen.out:
-        _write(chosen.out, chosen.model, record, chance, seconds, predictions)
+        tasks, categories, scoring = _select_tasks(args, Path(temporary, "tasks"))
+        evaluator = _load(
+            args.model,
+            tasks=tasks,
+            categories=categories,
+            scoring=scoring,
+            compute=ComputeArguments(args.threads or usable_cores(), args.device),
+            cache=args.cache_dir or Path(temporary, "cache"),
+        )
+        predictions, seconds = _score(evaluator, args.model)
+    scores = evaluator.score_record(predictions)
+    chance = _chance(evaluator)
+    _print_table(args.model, scores, chance, seconds)
+    if args.out:
+        _write(args.out, args.model, scores, chance, seconds, predictions)
 
 
 def _check_out(out: Path) -> None:
-    """Scoring may take hours: whether its results can be written is asked before."""
+    """Check that results can be written, before hours of scoring."""
     if out.suffix == ".json" and out.is_dir():
-        raise ValueError(f"--out {out} is a folder; name a file, or a folder without .json")
+        raise ValueError(f"--out {out} is a directory; name a file, or a folder without .json")
     folder = out.parent if out.suffix == ".json" else out
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not there.is_dir():
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
         raise ValueError(
-            f"--out {out}: {there} is no folder; name another place, or a file that ends in .json"
+            f"--out {out}: {existing} is not a directory; name another folder, or a file that ends "
+            f"in .json"
         )
-    if not os.access(there, os.W_OK):
-        raise ValueError(f"--out {out}: {there} cannot be written to; name another place")
+    if not os.access(existing, os.W_OK):
+        raise ValueError(f"--out {out}: {existing} is not writable; name another folder")
 
 
-def _make_tasks(chosen: argparse.Namespace, folder: Path) -> None:
-    """Turn the names that --tasks holds into a folder of tasks, each a category of its own."""
-    from mergescale.stages.adhoc_tasks import make_test_tasks
-
-    if chosen.held_in or chosen.held_out:
+def _select_tasks(
+    args: Arguments, temporary: Path
+) -> tuple[Path, CategoryArguments, ScoringArguments]:
+    """The folder of task files, the categories, and the settings that the arguments select."""
+    source = args.from_source.source
+    if args.study:
+        if args.tasks or source or args.categories != CategoryArguments():
+            raise ValueError(
+                "--study scores the study's own tasks: leave out --tasks, --source, --held-in and "
+                "--held-out"
+            )
+        return args.study / "tasks", *_read_study(args.study, args.scoring)
+    if args.tasks is None:
+        raise ValueError("nothing to evaluate: add --tasks with --source, or --study")
+    if source:
+        if args.categories != CategoryArguments():
+            raise ValueError(
+                "--source takes the tasks that --tasks names: leave out --held-in/--held-out"
+            )
+        return temporary, _write_tasks(args, temporary), args.scoring
+    if args.categories == CategoryArguments():
         raise ValueError(
-            "--source makes the tasks that --tasks names: leave out --held-in/--held-out"
+            "nothing to evaluate: name tasks of the folder with --held-in or --held-out, or add "
+            "--source to take --tasks as names"
         )
-    names = [name.strip() for name in str(chosen.tasks).split(",") if name.strip(". ")]
-    make_test_tasks(
+    if not Path(args.tasks).is_dir():
+        raise ValueError(f"--tasks {args.tasks} is not a directory; to name tasks, add --source")
+    return Path(args.tasks), args.categories, args.scoring
+
+
+def _read_study(
+    study: Path, scoring: ScoringArguments
+) -> tuple[CategoryArguments, ScoringArguments]:
+    """The categories and the evaluation settings of a study, from its tasks.csv and study.json."""
+    with (study / "tasks.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    settings = json.loads((study / "study.json").read_text(encoding="utf-8"))["evaluation"]
+    names = {f.name for f in dataclasses.fields(scoring)} & settings.keys()
+    roles: dict[str, dict[str, list[str]]] = {"held_in": {}, "held_out": {}}
+    for row in rows:
+        roles[row["role"]].setdefault(row["category"], []).append(row["task"])
+    categories = {
+        role: [(name, tuple(tasks)) for name, tasks in groups.items()]
+        for role, groups in roles.items()
+    }
+    own = {name: settings[name] for name in names}
+    return CategoryArguments(**categories), dataclasses.replace(scoring, **own)
+
+
+def _write_tasks(args: Arguments, folder: Path) -> CategoryArguments:
+    """Write the task files of the named tasks; each task is a category of its own."""
+    from mergescale.stages.adhoc_tasks import write_test_tasks
+
+    chosen = args.from_source
+    names = [name.strip() for name in args.tasks.split(",") if name.strip()]
+    settings: dict[str, Any] = {}
+    if chosen.source != "micro":
+        settings = {
+            "revisions": chosen.revision,
+            "templates": chosen.templates,
+            "templates_folder": chosen.templates_folder,
+            "template_mode": chosen.template_mode,
+        }
+    write_test_tasks(
         folder,
         names,
         source=chosen.source,
         folder=chosen.folder,
-        rows=chosen.test_rows,
+        rows=args.scoring.test_rows,
         seed=chosen.seed,
-        settings=real_settings(chosen),
+        settings=settings,
     )
-    chosen.tasks = folder
-    chosen.held_out = [(name, (name,)) for name in names]
+    return CategoryArguments(held_out=[(name, (name,)) for name in names])
 
 
-def _open(chosen: argparse.Namespace, kept: Path) -> Evaluator:
-    """The bench of a model that may be anybody's: what transformers makes of it is an error."""
+def _load(model: Path, **arguments: Any) -> Evaluator:
+    """Load the evaluator; whatever transformers raises on an odd model is reported as such."""
     from huggingface_hub.errors import StrictDataclassError
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # too long prompts are counted in the table
     odd = (ImportError, AttributeError, TypeError, ZeroDivisionError, StrictDataclassError)
     try:
-        return load_evaluator(chosen, chosen.model, kept)
+        return load_evaluator(model, **arguments)
     except odd as error:
         raise ValueError(
-            f"{chosen.model} cannot be loaded as a model: {error}; its config.json must describe "
-            f"an unquantized causal or encoder-decoder model"
+            f"{model} cannot be loaded as a model: {error}; its config.json must describe an "
+            f"unquantized causal or encoder-decoder model"
         ) from error
 
 
-def _unknown_tokens(bench: Evaluator) -> bool:
-    """Whether the tokenizer has tokens that the model has no embedding of."""
-    known = bench.model.get_input_embeddings().num_embeddings
-    return max(bench.test.encoder.tokenizer.get_vocab().values()) >= known
-
-
-def _score(bench: Evaluator, model: Path) -> tuple[Predictions, dict[str, float]]:
-    """Predictions of all tasks, and the seconds that each category took."""
+def _score(evaluator: Evaluator, model: Path) -> tuple[Predictions, dict[str, float]]:
+    """The predictions of all tasks, and the seconds that each category took."""
+    from mergescale.evaluation.model_variant import StaticVariant
     from mergescale.merging.recipe import weights_digest
     from mergescale.progress import Progress
     from mergescale.provenance.digests import file_digest, record_digest
 
-    weights = record_digest(
+    key = record_digest(
         {"weights": weights_digest(model), "config": file_digest(model / "config.json")}
     )
-    found: Predictions = {}
+    loaded = StaticVariant(key, load=lambda _: None)
+    predictions: Predictions = {}
     seconds = {}
-    rows = [sum(len(task.examples) for task in group) for group in bench.test.groups]
+    rows = [sum(len(task.examples) for task in group) for group in evaluator.test.groups]
     with Progress(sum(rows), model.name, unit="rows") as progress:
-        for number, category in enumerate(bench.categories):
+        for number, category in enumerate(evaluator.categories):
             started = time.perf_counter()
             try:
-                found |= bench.predict(
-                    weights,
-                    lambda: None,
+                predictions |= evaluator.predict(
+                    loaded,
                     {category.name},
                     lambda done: progress.update(progress.done + done),
                 )
             except IndexError:
-                if not _unknown_tokens(bench):
+                if not _has_unknown_tokens(evaluator):
                     raise
                 raise ValueError(
                     f"{model}: the tokenizer gives tokens that the model has no embedding of; use "
                     f"the tokenizer that belongs to the model"
                 ) from None
             seconds[category.name] = time.perf_counter() - started
-            progress.update(sum(rows[: number + 1]))  # kept ones among them
-    return found, seconds
+            progress.update(sum(rows[: number + 1]))  # includes cached ones
+    return predictions, seconds
 
 
-def _chance(bench: Evaluator) -> dict[str, float]:
+def _has_unknown_tokens(evaluator: Evaluator) -> bool:
+    """Whether the tokenizer has tokens that the model has no embedding of."""
+    known = evaluator.model.get_input_embeddings().num_embeddings
+    return max(evaluator.test.encoder.tokenizer.get_vocab().values()) >= known
+
+
+def _chance(evaluator: Evaluator) -> dict[str, float]:
+    """{task: the score of guessing}."""
     from mergescale.stages.task_files import chance
 
-    tasks = [task for group in bench.test.groups for task in group]
+    tasks = [task for group in evaluator.test.groups for task in group]
     return {task.name: round(chance(task.examples), 6) for task in tasks}
 
 
 def _print_table(
-    model: Path, record: dict[str, dict], chance: dict[str, float], seconds: dict[str, float]
+    model: Path,
+    scores: Mapping[str, dict],
+    chance: Mapping[str, float],
+    seconds: Mapping[str, float],
 ) -> None:
+    """Print one line per task."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
+    categories = [record["category"] for record in scores.values()]
+    shared = {name for name in categories if categories.count(name) > 1}
+    with_median = any("median" in record for record in scores.values())
     table = Table(title=str(model), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("task", no_wrap=True)
     table.add_column("metric", no_wrap=True)
-    for name in ("score", "chance", "median", "rows", "truncated", "seconds"):
+    columns = ["score", "chance", *(["median"] if with_median else []), "rows", "truncated"]
+    for name in (*columns, "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
-    told = set()
-    for task, found in record.items():
-        # A category's tasks are scored together: its seconds stand beside the first of them.
-        took = "" if found["category"] in told else f"{seconds[found['category']]:.1f}"
-        told.add(found["category"])
+    for task, record in scores.items():
+        median = f"{record['median']:.4f}" if "median" in record else "-"
+        took = f"{seconds[record['category']]:.1f}"
         table.add_row(
             task,
-            found["metric"],
-            f"{found['score']:.4f}",
-            f"{chance[task]:.4f}" if chance[task] else "",
-            f"{found['median']:.4f}" if "median" in found else "",
-            str(found["rows"]),
-            str(found["truncated"] or ""),
-            took,
+            record["metric"],
+            f"{record['score']:.4f}",
+            f"{chance[task]:.4f}",
+            *([median] if with_median else []),
+            str(record["rows"]),
+            str(record["truncated"]),
+            f"{took}*" if record["category"] in shared else took,
         )
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=120)
     console.print(table)
-    rows, total = sum(found["rows"] for found in record.values()), sum(seconds.values())
+    rows, total = sum(record["rows"] for record in scores.values()), sum(seconds.values())
     console.print(f"{rows} rows in {total:.1f} s, {rows / max(total, 0.01):.0f} rows/s")
-    if cut := sum(found["truncated"] for found in record.values()):
-        console.print(f"{cut} prompts were too long and lost their beginning (--max-length)")
+    if shared:
+        console.print("* for all tasks of the category, which are scored together")
+    if truncated := sum(record["truncated"] for record in scores.values()):
+        console.print(f"{truncated} prompts were too long and lost their beginning (--max-length)")
 
 
 def _write(
     out: Path,
     model: Path,
-    record: dict[str, dict],
-    chance: dict[str, float],
-    seconds: dict[str, float],
+    scores: Mapping[str, dict],
+    chance: Mapping[str, float],
+    seconds: Mapping[str, float],
     predictions: Predictions,
 ) -> None:
-    from mergescale.provenance.atomic import write_json
-    from mergescale.stages.scoring import provenance, write_predictions
+    """Write the scores and, into a folder, the predictions."""
+    from mergescale.evaluation.score_files import write_predictions, write_score_file
 
-    alone = out.suffix == ".json"
-    rounded = {category: round(took, 3) for category, took in seconds.items()}
-    about = {"model": str(model), "scores": record, "chance": chance, "seconds": rounded}
-    write_json(
-        out if alone else out / "scores.json", about | {"provenance": provenance("evaluation")}
-    )
-    if not alone:
+    scores_only = out.suffix == ".json"
+    record = {
+        "model": str(model),
+        "scores": scores,
+        "chance": chance,
+        "seconds": {category: round(took, 3) for category, took in seconds.items()},
+    }
+    write_score_file(out if scores_only else out / "scores.json", record, code=["evaluation"])
+    if not scores_only:
         write_predictions(out / "predictions.parquet", predictions)

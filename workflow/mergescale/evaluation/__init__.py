@@ -1,1 +1,1 @@
-"""Evaluation: rank classification, generation, metrics, kept results and records."""
+"""Evaluation: rank classification, generation, metrics, the cache of results and score files."""

@@ -1,4 +1,4 @@
-"""Examples as batches of token ids, made once for a tokenizer and scored for many models."""
+"""Requests: a task's examples as batches of token ids, built once and scored for many models."""
 
 from __future__ import annotations
 
@@ -12,14 +12,35 @@ from mergescale.tasks.task import Example
 
 
 @dataclass(frozen=True)
-class EncodedTask:
-    """The examples of one task that are scored, with what decides how.
+class EvalConfig:
+    """How models are scored.
+
+    Attributes:
+        end_token: close every choice of rank classification with the end-of-text token.
+        max_new_tokens: maximum number of generated tokens.
+        batch_tokens: approximate number of tokens in a batch. A CPU is fastest with small batches,
+            whose intermediate results fit its cache.
+    """
+
+    end_token: bool = False
+    max_new_tokens: int = 32
+    batch_tokens: int = 2048
+
+    def record(self) -> dict:
+        """The settings that affect scores, for cache keys."""
+        return {"end_token": self.end_token, "max_new_tokens": self.max_new_tokens}
+
+
+@dataclass(frozen=True)
+class EvalTask:
+    """A task with the examples that are scored.
 
     Attributes:
         name: the task's name.
-        kind: `rank` or `generate`.
+        kind: `rank` (rank classification) or `generate`.
         metric: name of a metric of `mergescale.evaluation.metrics`.
-        digest: of the examples' content, for the content address of results.
+        digest: digest of the examples, for cache keys.
+        examples: the examples, in a fixed order.
     """
 
     name: str
@@ -30,122 +51,144 @@ class EncodedTask:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One prompt: its place (task, row), its token ids and those of its choices.
+class Request:
+    """One example, tokenized.
 
     Attributes:
-        limit: most tokens of an answer.
-        truncated: the prompt lost tokens from its left.
+        task: name of the task.
+        row: index of the example within the task.
+        prompt: token ids of the prompt.
+        choices: token ids of each choice; empty for generation.
+        max_answer_tokens: maximum number of tokens of an answer.
+        truncated: whether tokens were removed from the prompt's left.
     """
 
     task: str
     row: int
     prompt: list[int]
     choices: list[list[int]]
-    limit: int = 0
+    max_answer_tokens: int = 0
     truncated: bool = False
 
 
 @dataclass(frozen=True)
-class PromptBatch:
-    """Prompts of like length, padded on the left, or on the right for encoder-decoder models.
+class RequestBatch:
+    """Requests with prompts of similar length, padded to one length.
+
+    Decoder-only models get padding on the left, encoders on the right.
 
     Attributes:
-        items: the prompts, in the order of the rows.
-        input_ids, attention_mask: int64, (rows, length).
+        requests: the requests, in the order of the rows.
+        input_ids: int64, (rows, length).
+        attention_mask: int64, (rows, length); 0 marks padding.
     """
 
-    items: list[Item]
+    requests: list[Request]
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
 
 
-def encode(
-    tasks: Iterable[EncodedTask], encoder: Encoder, *, end_token: bool, max_new_tokens: int
-) -> list[Item]:
-    """Token ids of every prompt and choice. The end token closes choices if `end_token`.
+def build_requests(
+    tasks: Iterable[EvalTask], encoder: Encoder, config: EvalConfig
+) -> list[Request]:
+    """Tokenize every prompt and choice of the tasks.
+
+    An answer may be two tokens longer than the task's longest reference, within
+    `config.max_new_tokens`.
+
+    Args:
+        tasks: the tasks.
+        encoder: the model's tokenizer and maximum length.
+        config: its `end_token` and `max_new_tokens` apply.
+
+    Returns:
+        One request per example, in the order of tasks and examples.
 
     Raises:
-        ValueError: a choice has no tokens, or more than fit beside the shortest prompt; the message
-            names task and example.
+        ValueError: a choice has no tokens, or does not fit beside even the shortest prompt; the
+            message names task and example.
     """
-    items: list[Item] = []
+    requests: list[Request] = []
     for task in tasks:
         prompts = encoder.prompts([e.input for e in task.examples])
         if task.kind == "rank":
-            flat = encoder.answers([choice for e in task.examples for choice in e.choices])
-            answers = iter(flat)
-            rows = [[next(answers) for _ in e.choices] for e in task.examples]
-            if end_token:
-                rows = [[ids + [encoder.end] for ids in row] for row in rows]
-            for example, row in zip(task.examples, rows, strict=True):
-                _check_choices(f"task {task.name}, example {example.id}", example, row, encoder)
+            rows = _tokenize_choices(task, encoder, config.end_token)
             limits = [max(map(len, row)) for row in rows]
         else:
             rows = [[] for _ in prompts]
-            # No answer is longer than the longest reference by more than two tokens and right.
-            texts = [r for e in task.examples for r in e.references]
-            longest = max((len(ids) for ids in encoder.answers(texts)), default=0)
-            limit = min(max_new_tokens, longest + 2, encoder.longest_answer)
+            references = [r for e in task.examples for r in e.references]
+            longest = max((len(ids) for ids in encoder.answers(references)), default=0)
+            limit = min(config.max_new_tokens, longest + 2, encoder.longest_answer)
             limits = [limit] * len(prompts)
         for row, (prompt, choices, limit) in enumerate(zip(prompts, rows, limits, strict=True)):
             cut = encoder.cut(prompt, limit)
-            items.append(Item(task.name, row, cut, choices, limit, len(cut) < len(prompt)))
-    return items
+            truncated = len(cut) < len(prompt)
+            requests.append(Request(task.name, row, cut, choices, limit, truncated))
+    return requests
 
 
-def _check_choices(where: str, example: Example, row: list[list[int]], encoder: Encoder) -> None:
-    for choice, ids in zip(example.choices, row, strict=True):
-        if not ids:
-            raise ValueError(f"{where}: the tokenizer makes no tokens of the choice {choice!r}")
-        if len(ids) > encoder.longest_answer:
-            raise ValueError(
-                f"{where}: the choice {choice[:40]!r} has {len(ids)} tokens, but at most "
-                f"{encoder.longest_answer} fit; raise max_length ({encoder.max_length}) if the "
-                "model has more positions, or leave the task out"
-            )
+def _tokenize_choices(task: EvalTask, encoder: Encoder, end_token: bool) -> list[list[list[int]]]:
+    """Token ids of the choices of each example."""
+    encoded = iter(encoder.answers([choice for e in task.examples for choice in e.choices]))
+    rows = [[next(encoded) for _ in e.choices] for e in task.examples]
+    if end_token:
+        rows = [[ids + [encoder.end] for ids in row] for row in rows]
+    for example, row in zip(task.examples, rows, strict=True):
+        where = f"task {task.name}, example {example.id}"
+        for choice, ids in zip(example.choices, row, strict=True):
+            if not ids:
+                raise ValueError(f"{where}: the tokenizer makes no tokens of the choice {choice!r}")
+            if len(ids) > encoder.longest_answer:
+                raise ValueError(
+                    f"{where}: the choice {choice[:40]!r} has {len(ids)} tokens, but at most "
+                    f"{encoder.longest_answer} fit; raise max_length ({encoder.max_length}) if the "
+                    "model has more positions, or remove the task"
+                )
+    return rows
 
 
-def batches(items: list[Item], encoder: Encoder, batch_tokens: int) -> list[PromptBatch]:
-    """Batches of at most about `batch_tokens` tokens, prompts sorted by length.
+def build_batches(
+    requests: list[Request], encoder: Encoder, batch_tokens: int
+) -> list[RequestBatch]:
+    """Group requests, sorted by length, into batches of at most about `batch_tokens` tokens.
 
-    Kinds of prompts are kept apart: those ranked over choices of one token, of several, and
-    those that are answered by generation.
+    A batch has requests of one kind: choices of one token, longer choices, or generation.
     """
-    kinds: dict[int, list[Item]] = {}
-    for item in items:
-        kind = 2 if not item.choices else int(max(map(len, item.choices)) > 1)
-        kinds.setdefault(kind, []).append(item)
-    made = []
-    for kind, group in sorted(kinds.items()):
-        group = sorted(group, key=lambda item: (len(item.prompt), item.task, item.row))
-        batch: list[Item] = []
-        cost = 0
-        for item in group:
-            # A row costs its prompt and its answers, and memory for each answer's copy of the
-            # prompt's cache, of which a place costs far less than a token that is run.
-            own = len(item.prompt) + sum(map(len, item.choices))
-            own = max(own, kind * len(item.prompt) * len(item.choices) // 4)
-            if batch and cost + own > batch_tokens:
-                made.append(_pad(batch, encoder))
-                batch, cost = [], 0
-            batch.append(item)
-            cost += own
+    by_kind: dict[int, list[Request]] = {}
+    for request in requests:
+        kind = 2 if not request.choices else int(max(map(len, request.choices)) > 1)
+        by_kind.setdefault(kind, []).append(request)
+    batches = []
+    for kind, group in sorted(by_kind.items()):
+        batch: list[Request] = []
+        batch_cost = 0
+        for request in sorted(group, key=lambda r: (len(r.prompt), r.task, r.row)):
+            # The cost of a request is its tokens or, where that is more, the memory of the copies
+            # of the prompt's cache, one per choice: a cached position costs about a quarter of a
+            # computed one.
+            cost = len(request.prompt) + sum(map(len, request.choices))
+            cost = max(cost, kind * len(request.prompt) * len(request.choices) // 4)
+            if batch and batch_cost + cost > batch_tokens:
+                batches.append(_pad(batch, encoder))
+                batch, batch_cost = [], 0
+            batch.append(request)
+            batch_cost += cost
         if batch:
-            made.append(_pad(batch, encoder))
-    return made
+            batches.append(_pad(batch, encoder))
+    return batches
 
 
-def _pad(items: list[Item], encoder: Encoder) -> PromptBatch:
-    width = max(len(item.prompt) for item in items)
+def _pad(requests: list[Request], encoder: Encoder) -> RequestBatch:
+    """Pad prompts to the longest one."""
+    width = max(len(request.prompt) for request in requests)
     ids, mask = [], []
-    for item in items:
-        padding, ones = width - len(item.prompt), [1] * len(item.prompt)
+    for request in requests:
+        padding, ones = width - len(request.prompt), [1] * len(request.prompt)
         # Encoders count positions from the row's start; a decoder's answers follow its prompts.
         if encoder.encoder_decoder:
-            ids.append(item.prompt + [encoder.pad] * padding)
+            ids.append(request.prompt + [encoder.pad] * padding)
             mask.append(ones + [0] * padding)
         else:
-            ids.append([encoder.pad] * padding + item.prompt)
+            ids.append([encoder.pad] * padding + request.prompt)
             mask.append([0] * padding + ones)
-    return PromptBatch(items, torch.tensor(ids), torch.tensor(mask))
+    return RequestBatch(requests, torch.tensor(ids), torch.tensor(mask))

@@ -40,12 +40,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "streaming": ("merging/engine",),
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
-    # How scores become records; kept evaluations do not depend on it.
-    "scoring": (
-        "stages/scoring.py",
-        "stages/template_scores.py",
-        "stages/reference_scores.py",
-    ),
+    # How scores become records; cached evaluations do not depend on it.
+    "scoring": ("stages/evaluation_arguments.py", "stages/reference_scores.py"),
     "draws": ("stages/draws.py",),
     "collecting": ("stages/scores.py",),
     "analysis": ("analysis",),

@@ -1,4 +1,4 @@
-"""Task files of a few tasks made on the spot, for evaluation alone."""
+"""Task files of a few tasks for evaluation alone, without a study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.sources import task_of
 
 
-def make_test_tasks(
+def write_test_tasks(
     out: Path,
     names: Sequence[str],
     *,
@@ -24,14 +24,22 @@ def make_test_tasks(
     """Write `test.parquet` and `task.json` of each task into a folder of its name under `out`.
 
     Rows are those of the split `test`, or of `validation` where a dataset publishes no test labels.
-    settings: further ones of real datasets, as in `tasks.sources.task_of`.
+
+    Args:
+        out: folder of task files.
+        names: names of the tasks.
+        source: `micro`, `folder` or `hub`.
+        folder: the rows of the source `folder`.
+        rows: maximum number of rows of each task.
+        seed: seed of the rows' order.
+        settings: settings of public datasets, as `tasks.sources.task_of` takes them.
 
     Raises:
-        ValueError: no task is named; the source has no such task, or the task no rows to score.
+        ValueError: no task is named, the source has no such task, or the task has no rows.
     """
     if not names:
-        raise ValueError("nothing to evaluate: --tasks names no task of the source")
-    # All names are looked up first: rows may take long to read.
+        raise ValueError("nothing to evaluate: --tasks has no name of a task")
+    # Resolve all names first, as reading rows may take long.
     for task in [task_of(source, name, folder, **(settings or {})) for name in names]:
         for split in ("test", "validation"):
             if examples := task.examples(split, rows, seed):

@@ -1,153 +1,224 @@
-"""The merges of one draw: every method, its sweep on validation rows, its winner on test rows.
+"""Merge one draw by every method, and score the merges.
 
-One process reads the base and the constituents once and keeps one model resident. lambda enters
-last and linearly in every method, so one tau serves its whole sweep and nothing is written to disk
-on the way.
+Each method's parameters are swept on validation rows; the best point is scored on test rows. One
+process reads the base and the constituents once and keeps one model in memory. Lambda enters last
+and linearly in every method, so one merged task vector serves all values of lambda, and no merge is
+written to disk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mergescale.checkpoints.folder import read_weights
-from mergescale.evaluation.task_groups import macro_average
-from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.method import LAMBDA, Method
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.apply import apply_
-from mergescale.merging.recipe import Recipe, weights_digest
-from mergescale.progress import Progress
 from mergescale.provenance.digests import method_digest, record_digest
-from mergescale.stages.scoring import Evaluator, provenance, write_predictions, write_scores
-from mergescale.timing import timed
+from mergescale.stages.evaluation_arguments import EvaluationArguments, load_evaluator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mergescale.evaluation.evaluator import Evaluator
+    from mergescale.evaluation.model_variant import ModelVariant
+    from mergescale.merging.recipe import Recipe
+
+RESUMABLE = True
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    base: Annotated[Path, "folder of the base model"]
+    experts: Annotated[dict[str, Path], "folders of the draw's experts, by category"]
+    seed: Annotated[int, "seed of the draw and of stochastic methods"]
+    methods: Annotated[dict, "{method: its settings, such as the values of lambda to sweep}"]
+    evaluation: EvaluationArguments
+
+
+def run(args: Arguments) -> None:
+    """Merge and score."""
+    evaluation = args.evaluation
+    evaluator = load_evaluator(
+        args.base,
+        tasks=evaluation.tasks,
+        categories=evaluation.categories,
+        scoring=evaluation.scoring,
+        compute=evaluation.compute,
+        cache=evaluation.cache_dir,
+        validation_rows=evaluation.validation_rows,
+    )
+    score_merges(
+        evaluator,
+        Draw(args.base, args.experts, args.seed),
+        args.methods,
+        scores=evaluation.scores,
+        predictions=evaluation.predictions,
+        metadata=evaluation.metadata,
+        label=evaluation.label,
+    )
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What is merged: the base, its chosen experts, and the seed of random methods."""
+    """What is merged: the base, the drawn experts, and the seed of stochastic methods."""
 
     base: Path
-    experts: dict[str, Path]
+    experts: Mapping[str, Path]
     seed: int
 
 
 def score_merges(
-    bench: Evaluator,
+    evaluator: Evaluator,
     draw: Draw,
-    methods: dict[str, dict[str, Any]],
+    methods: Mapping[str, dict[str, Any]],
     *,
     scores: Path,
     predictions: Path,
-    about: dict,
+    metadata: Mapping[str, Any],
     label: str,
 ) -> None:
-    """Merge the draw by every method, choose its parameters, score the winner.
+    """Merge a draw by every method, select its parameters, and score the selected merge.
 
     Args:
-        methods: the settings of each method's sweep, by name of the method.
-        scores, predictions: folders that get `<method>.json` and `<method>.parquet`.
+        evaluator: the base's architecture in memory, with the tasks.
+        draw: what is merged.
+        methods: {method: the settings of its sweep}.
+        scores: gets `<method>.json`.
+        predictions: gets `<method>.parquet`.
+        metadata: fields to add to each score file.
+        label: name of the progress bar.
 
     Raises:
-        ValueError: the experts are not those of the bench's held-in categories, on whose validation
-            rows the parameters are chosen; or an expert or a setting does not fit.
+        ValueError: the experts are not those of the evaluator's held-in categories, on whose
+            validation rows parameters are selected; or an expert or a setting does not fit.
     """
-    held_in = {c.name for c in bench.categories if c.role == "held_in"}
+    from mergescale.evaluation.score_files import write_predictions, write_score_file
+    from mergescale.merging.methods.registry import get_method
+    from mergescale.progress import Progress
+
+    held_in = {category.name for category in evaluator.held_in}
     if held_in != set(draw.experts):
         raise ValueError(
             f"the experts ({', '.join(sorted(draw.experts))}) are not those of the held-in "
             f"categories ({', '.join(sorted(held_in)) or 'none'})"
         )
-    base = read_weights(draw.base)
-    vectors = read_task_vectors(base, draw.experts)
-    digests = {name: weights_digest(folder) for name, folder in draw.experts.items()}
-    base_digest = weights_digest(draw.base)
-    parameters = dict(bench.model.named_parameters())
-    points = {name: _points(get_method(name), settings) for name, settings in methods.items()}
-    total = sum(len(grid) + 1 if len(grid) > 1 else 1 for grid in points.values())
+    merger = DrawMerger(draw)
+    grids = {name: sweep_grid(get_method(name), settings) for name, settings in methods.items()}
+    # One evaluation per point; with a single point there is nothing to select.
+    total = sum(len(grid) + 1 if len(grid) > 1 else 1 for grid in grids.values())
     with Progress(total, label) as progress:
-        for name, grid in points.items():
-            taus = _Taus(get_method(name), vectors, base, draw.seed)
-
-            def place(point: dict[str, Any], taus: _Taus = taus) -> None:
-                with timed("merging"):
-                    lam = point[LAMBDA]
-                    apply_(parameters, base, taus[_rest(point)] if lam else {}, lam)
-
-            def recipe(point: dict[str, Any], name: str = name) -> Recipe:
-                return Recipe(name, base_digest, digests, point[LAMBDA], _rest(point), draw.seed)
-
+        for name, grid in grids.items():
+            method = get_method(name)
             sweep = []
-            # With nothing to choose from, nothing is validated.
             for point in grid if len(grid) > 1 else []:
-                found = bench.validate(
-                    _address(recipe(point)), lambda point=point, place=place: place(point)
-                )
-                sweep.append({**point, "score": _selection_score(bench, found), "tasks": found})
+                validated = evaluator.validate(merger.variant(method, point))
+                score = selection_score(evaluator, validated)
+                sweep.append({**point, "score": score, "tasks": validated})
                 progress.update(progress.done + 1)
-            # The first of equals wins: the smaller lambda, then the order of the configuration.
+            # The first of equals: the smaller lambda, then the order of the configuration.
             best = max(range(len(grid)), key=lambda i: (sweep[i]["score"], -i)) if sweep else 0
-            chosen = grid[best]
-            winner = recipe(chosen)
-            found = bench.predict(
-                _address(winner), lambda chosen=chosen, place=place: place(chosen)
-            )
-            write_predictions(predictions / f"{name}.parquet", found)
-            write_scores(
-                scores / f"{name}.json",
-                {
-                    **about,
-                    "model": "merge",
-                    "method": name,
-                    "constituents": sorted(draw.experts),
-                    "chosen": chosen,
-                    "recipe": winner.as_dict(),
-                    "weights": winner.digest(),
-                    "sweep": sweep,
-                    "scores": bench.score_record(found),
-                    "provenance": provenance("evaluation", "sweep", method=name),
-                },
+            recipe = merger.recipe(method, grid[best])
+            predicted = evaluator.predict(merger.variant(method, grid[best]))
+            write_predictions(predictions / f"{name}.parquet", predicted)
+            record = {
+                **metadata,
+                "model": "merge",
+                "method": name,
+                "constituents": sorted(draw.experts),
+                "chosen": grid[best],
+                "recipe": recipe.as_dict(),
+                "weights": recipe.digest(),
+                "sweep": sweep,
+                "scores": evaluator.score_record(predicted),
+            }
+            write_score_file(
+                scores / f"{name}.json", record, code=["evaluation", "sweep"], method=name
             )
             progress.update(progress.done + 1)
 
 
-def _address(recipe: Recipe) -> str:
-    """What kept results of a merge go by: its recipe, and the code that turns it into weights."""
-    if recipe.lam == 0:
-        return recipe.digest()  # the base, whatever the method
-    return record_digest({"recipe": recipe.digest(), "code": method_digest(recipe.method)})
+def sweep_grid(method: Method, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of lambda (slowest) and the method's other parameters.
 
-
-def _points(method: Method, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every combination of lambda (slowest) and the method's other parameters."""
+    Raises:
+        ValueError: the settings are not a mapping, or do not fit the method.
+    """
     if not isinstance(settings, dict):
-        raise ValueError(f"the settings of {method.name} are {settings!r}, not a JSON object")
+        raise ValueError(f"the settings of {method.name} must be a JSON object, not {settings!r}")
     return [
         {**rest, LAMBDA: lam} for lam in method.lambdas(settings) for rest in method.sweep(settings)
     ]
 
 
-def _rest(point: dict[str, Any]) -> dict[str, Any]:
+def selection_score(evaluator: Evaluator, scores: Mapping[str, float]) -> float:
+    """What a sweep maximizes: the macro-average of the raw held-in validation scores."""
+    from mergescale.evaluation.task_groups import macro_average
+
+    return macro_average(scores, evaluator.held_in)
+
+
+def cache_key(recipe: Recipe) -> str:
+    """Digest of a merge's recipe and of the code that computes its weights."""
+    if recipe.lam == 0:
+        return recipe.digest()  # the base's weights, whatever the method
+    return record_digest({"recipe": recipe.digest(), "code": method_digest(recipe.method)})
+
+
+def without_lambda(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a point that decide the merged task vector."""
     return {name: value for name, value in point.items() if name != LAMBDA}
 
 
-def _selection_score(bench: Evaluator, found: dict[str, float]) -> float:
-    """What the sweep maximises: the macro-average of the raw held-in validation scores."""
-    return macro_average(found, [c for c in bench.categories if c.role == "held_in"])
+class DrawMerger:
+    """The merges of a draw, computed in memory when their weights are needed."""
 
+    def __init__(self, draw: Draw) -> None:
+        from mergescale.checkpoints.folder import read_weights
+        from mergescale.merging.in_memory import read_task_vectors
+        from mergescale.merging.recipe import weights_digest
 
-class _Taus:
-    """The merged task vectors of a method, one for each setting, computed when first needed."""
+        self._seed = draw.seed
+        self._base = read_weights(draw.base)
+        self._task_vectors = read_task_vectors(self._base, draw.experts)
+        self._digests = {name: weights_digest(folder) for name, folder in draw.experts.items()}
+        self._base_digest = weights_digest(draw.base)
+        self._merged: dict[tuple, dict[str, Tensor]] = {}
 
-    def __init__(self, method: Method, vectors: dict[str, dict], base: dict, seed: int) -> None:
-        self._method, self._vectors, self._base, self._seed = method, vectors, base, seed
-        self._made: dict[tuple, dict] = {}
+    def recipe(self, method: Method, point: Mapping[str, Any]) -> Recipe:
+        """The recipe of a merge."""
+        from mergescale.merging.recipe import Recipe
 
-    def __getitem__(self, settings: dict[str, Any]) -> dict:
-        key = tuple(sorted(settings.items()))
-        if key not in self._made:
-            self._made[key] = self._method.tau(
-                self._vectors, seed=self._seed, base=self._base, **settings
+        return Recipe(
+            method.name,
+            self._base_digest,
+            self._digests,
+            point[LAMBDA],
+            without_lambda(point),
+            self._seed,
+        )
+
+    def variant(self, method: Method, point: Mapping[str, Any]) -> ModelVariant:
+        """The merge as what the evaluator scores."""
+        from mergescale.evaluation.model_variant import StaticVariant
+        from mergescale.merging.ops.apply import apply_
+
+        def load(model: Any) -> None:
+            lam = point[LAMBDA]
+            delta = self._merged_task_vector(method, without_lambda(point)) if lam else {}
+            apply_(dict(model.named_parameters()), self._base, delta, lam)
+
+        return StaticVariant(cache_key(self.recipe(method, point)), load)
+
+    def _merged_task_vector(self, method: Method, parameters: dict[str, Any]) -> dict[str, Tensor]:
+        """The merged task vector of a method; those of the last method are kept for its sweep."""
+        key = (method.name, *sorted(parameters.items()))
+        if key not in self._merged:
+            if any(other[0] != method.name for other in self._merged):
+                self._merged.clear()
+            self._merged[key] = method.tau(
+                self._task_vectors, seed=self._seed, base=self._base, **parameters
             )
-        return self._made[key]
+        return self._merged[key]

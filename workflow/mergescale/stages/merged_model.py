@@ -1,56 +1,94 @@
-"""A merged model as a Hugging Face folder, by the recipe that its score file records."""
+"""Write a merged model as a Hugging Face folder, by the recipe in its score file."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.run import run_merges
-from mergescale.merging.method import LAMBDA
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.recipe import weights_digest
+from mergescale.argument_types import Positive
 
 
-def make_merged_model(
-    out: Path, *, scores: Path, base: Path, experts: dict[str, Path], threads: int = 1
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    scores: Annotated[Path, "score file of the merge (JSON)"]
+    base: Annotated[Path, "folder of the base model"]
+    experts: Annotated[dict[str, Path], "folders of the experts, by category"]
+    out: Annotated[Path, "folder of the merged model"]
+    threads: Annotated[Positive, "CPU threads"] = 1
+
+
+def run(args: Arguments) -> None:
+    """Merge the models."""
+    from mergescale import timing
+    from mergescale.models.device import prepare_torch
+
+    prepare_torch(args.threads, "cpu")
+    timing.started()
+    write_merged_model(
+        args.out, scores=args.scores, base=args.base, experts=args.experts, threads=args.threads
+    )
+
+
+def write_merged_model(
+    out: Path, *, scores: Path, base: Path, experts: Mapping[str, Path], threads: int = 1
 ) -> None:
-    """Merge again with the recorded parameters and write the folder `out`.
+    """Merge with the parameters that a score file records, and write the model.
+
+    Args:
+        out: the merged model's folder; an earlier merge there is replaced.
+        scores: score file of the merge.
+        base: model folder of the base.
+        experts: {category: model folder}.
+        threads: CPU threads.
 
     Raises:
-        ValueError: the file records no merge, or of other weights than those of base and experts;
-            the message names the score file.
-        FileExistsError: `out` holds something that is no merged model.
+        ValueError: the score file has no recipe, or that of other weights than those of base and
+            experts; the message names the file.
+        FileExistsError: `out` exists and is not a merged model.
     """
-    recorded = _recipe(scores)
-    given = {"base": weights_digest(base)}
-    given["experts"] = {name: weights_digest(folder) for name, folder in experts.items()}
-    if any(recorded[key] != value for key, value in given.items()):
+    from mergescale.merging.engine.merge_spec import Merge
+    from mergescale.merging.engine.run import run_merges
+    from mergescale.merging.method import LAMBDA
+    from mergescale.merging.methods.registry import get_method
+    from mergescale.merging.recipe import weights_digest
+
+    recipe = _read_recipe(scores)
+    weights = {
+        "base": weights_digest(base),
+        "experts": {name: weights_digest(folder) for name, folder in experts.items()},
+    }
+    if any(recipe[key] != digest for key, digest in weights.items()):
         raise ValueError(
-            f"{scores}: recorded for other weights than those in {base} and its experts; "
-            "make the scores again first"
+            f"{scores} was recorded for other weights than those of {base} and its experts; "
+            "compute the scores again first"
         )
     if (out / "merge.json").is_file():
-        # A former merge is no result of anybody's work; anything else is not ours to remove.
+        # An earlier merge can be computed again; any other folder is not ours to remove.
         shutil.rmtree(out)
-    method = get_method(recorded["method"])
+    method = get_method(recipe["method"])
     merge = Merge(
         folder=out,
         method=method,
         experts=tuple(sorted(experts)),
-        lam=method.checked_lambda(recorded[LAMBDA]),
-        parameters=method.canonical(recorded["parameters"]),
-        seed=recorded.get("seed"),
+        lam=method.checked_lambda(recipe[LAMBDA]),
+        parameters=method.canonical(recipe["parameters"]),
+        seed=recipe.get("seed"),
     )
     run_merges(base, experts, [merge], threads=threads)
 
 
-def _recipe(scores: Path) -> dict:
+def _read_recipe(scores: Path) -> dict:
+    """The recipe in the score file of a merge."""
     try:
         recipe = json.loads(scores.read_text(encoding="utf-8"))["recipe"]
-        if missing := {"base", "experts", "method", LAMBDA, "parameters"} - recipe.keys():
-            raise ValueError(f"its recipe lacks {min(missing)}")
+        if missing := {"base", "experts", "method", "lambda", "parameters"} - recipe.keys():
+            raise ValueError(f"its recipe has no {min(missing)}")
         return recipe
     except FileNotFoundError:
         raise

@@ -1,63 +1,102 @@
-"""Scores of what merges are compared with: a base, its experts and its multitask model."""
+"""Score a base, its experts and its multitask model, with which merges are compared."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.recipe import weights_digest
-from mergescale.progress import Progress
-from mergescale.stages.scoring import (
-    Evaluator,
-    load_weights_into,
-    provenance,
-    write_predictions,
-    write_scores,
-)
-from mergescale.timing import timed
+from mergescale.stages.evaluation_arguments import EvaluationArguments, load_evaluator
+
+if TYPE_CHECKING:
+    from mergescale.evaluation.evaluator import Evaluator
+
+RESUMABLE = True
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    base: Annotated[Path, "folder of the base model"]
+    multitask: Annotated[Path, "folder of the multitask model"]
+    experts: Annotated[dict[str, Path], "folders of the experts, by held-in category"]
+    evaluation: EvaluationArguments
+
+
+def run(args: Arguments) -> None:
+    """Score the models."""
+    evaluation = args.evaluation
+    evaluator = load_evaluator(
+        args.base,
+        tasks=evaluation.tasks,
+        categories=evaluation.categories,
+        scoring=evaluation.scoring,
+        compute=evaluation.compute,
+        cache=evaluation.cache_dir,
+    )
+    score_references(
+        evaluator,
+        base=args.base,
+        multitask=args.multitask,
+        experts=args.experts,
+        scores=evaluation.scores,
+        predictions=evaluation.predictions,
+        metadata=evaluation.metadata,
+        label=evaluation.label,
+    )
 
 
 def score_references(
-    bench: Evaluator,
+    evaluator: Evaluator,
     *,
     base: Path,
     multitask: Path,
-    experts: dict[str, Path],
+    experts: Mapping[str, Path],
     scores: Path,
     predictions: Path,
-    about: dict,
+    metadata: Mapping[str, Any],
     label: str,
 ) -> None:
-    """Score base and multitask model on all tasks, each expert on its own and held-out ones.
+    """Score base and multitask model on all tasks, each expert on its own and the held-out ones.
 
-    Writes base, multitask and experts/<category> under `scores` (JSON) and `predictions` (parquet).
+    Args:
+        evaluator: the base's architecture in memory, with the tasks.
+        base: model folder of the base.
+        multitask: model folder of the multitask model.
+        experts: {category: model folder}.
+        scores: gets `base.json`, `multitask.json` and `experts/<category>.json`.
+        predictions: gets a parquet file for each of these.
+        metadata: fields to add to each score file.
+        label: name of the progress bar.
+
+    Raises:
+        ValueError: a model has another architecture than the base.
     """
-    models: dict[str, tuple[Path, set[str] | None]] = {
-        "base": (base, None),
-        "multitask": (multitask, None),
+    from mergescale.evaluation.model_variant import StaticVariant
+    from mergescale.evaluation.score_files import write_predictions, write_score_file
+    from mergescale.progress import Progress
+
+    held_out = {category.name for category in evaluator.categories if category.role == "held_out"}
+    # {name of the files: (kind of model, expert, folder, categories to score)}
+    models = {
+        "base": ("base", None, base, None),
+        "multitask": ("multitask", None, multitask, None),
     }
-    held_out = {c.name for c in bench.categories if c.role == "held_out"}
     for category, folder in experts.items():
-        models[f"experts/{category}"] = (folder, {category} | held_out)
+        models[f"experts/{category}"] = ("expert", category, folder, {category} | held_out)
     with Progress(len(models), label) as progress:
-        for done, (name, (folder, only)) in enumerate(models.items(), 1):
-            weights = weights_digest(folder)
-
-            def place(folder: Path = folder) -> None:
-                with timed("merging"):
-                    load_weights_into(bench.model, read_weights(folder), str(folder))
-
-            found = bench.predict(weights, place, only)
-            write_predictions(predictions / f"{name}.parquet", found)
-            write_scores(
-                scores / f"{name}.json",
-                {
-                    **about,
-                    "model": name.split("/")[0].removesuffix("s") if "/" in name else name,
-                    "expert": name.split("/")[1] if "/" in name else None,
-                    "weights": weights,
-                    "scores": bench.score_record(found),
-                    "provenance": provenance("evaluation"),
-                },
-            )
+        for done, (name, (kind, expert, folder, only)) in enumerate(models.items(), 1):
+            variant = StaticVariant.of_folder(folder)
+            predicted = evaluator.predict(variant, only)
+            write_predictions(predictions / f"{name}.parquet", predicted)
+            record = {
+                **metadata,
+                "model": kind,
+                "expert": expert,
+                "weights": variant.key,
+                "scores": evaluator.score_record(predicted),
+            }
+            write_score_file(scores / f"{name}.json", record, code=["evaluation"])
             progress.update(done)

@@ -1,12 +1,15 @@
-"""scores.csv: every score file of a study as rows of one tidy table."""
+"""Gather the score files of a study in one table, scores.csv."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from mergescale.argument_types import POSITIONAL
 from mergescale.provenance.atomic import replacing
 
 COLUMNS = (
@@ -15,8 +18,25 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def collect(files: Iterable[Path], out: Path) -> None:
-    """Write scores.csv from score files, in the order of the files.
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    files: Annotated[list[Path], "score files", POSITIONAL]
+    out: Annotated[Path, "scores.csv"]
+
+
+def run(args: Arguments) -> None:
+    """Write the table."""
+    gather_scores(args.files, args.out)
+
+
+def gather_scores(files: Iterable[Path], out: Path) -> None:
+    """Write scores.csv: a row per model and task, in the order of the files.
+
+    Args:
+        files: score files.
+        out: the table; its columns are `COLUMNS`, empty where they do not apply to a model.
 
     Raises:
         ValueError: a file is not a score file; the message names it.
@@ -29,15 +49,16 @@ def collect(files: Iterable[Path], out: Path) -> None:
 
 
 def _rows(path: Path) -> Iterator[dict]:
+    """The rows of a score file."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        same = {key: record.get(key) for key in ("size", "base", "model", "expert", "method")}
-        same |= {"count": record.get("count"), "seed": record.get("seed")}
-        chosen = record.get("chosen", {})
-        same |= {"density": chosen.get("density"), "lambda": chosen.get("lambda")}
-        for task, found in record["scores"].items():
-            own = {key: found[key] for key in ("role", "category", "metric", "rows")}
-            yield {**same, **own, "task": task, "score": f"{found['score']:.6f}"}
+        common_keys = ("size", "base", "model", "expert", "method", "count", "seed")
+        common = {key: record.get(key) for key in common_keys}
+        selected = record.get("chosen", {})
+        common |= {"density": selected.get("density"), "lambda": selected.get("lambda")}
+        for task, scored in record["scores"].items():
+            own = {key: scored[key] for key in ("role", "category", "metric", "rows")}
+            yield {**common, **own, "task": task, "score": f"{scored['score']:.6f}"}
     except FileNotFoundError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
