@@ -1,9 +1,12 @@
-"""What a run sets up before its first job: the jobs' environment, no limit on starts."""
+"""What a run sets up before its first job: the jobs' environment, and two repairs."""
 
 from __future__ import annotations
 
 import os
+import queue
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +56,31 @@ def disable_job_rate_limit(workflow: Any) -> None:
     scheduler = getattr(workflow, "scheduler", None)
     if workflow.local_exec and hasattr(scheduler, "job_rate_limiter"):
         scheduler.job_rate_limiter = None
+
+
+def stop_gracefully_on_sigterm(workflow: Any) -> None:
+    """Let SIGTERM end a run gracefully at any time; Snakemake's own handler can deadlock.
+
+    That handler (`JobScheduler.exit_gracefully` of Snakemake 9.27) takes the scheduler's lock. A
+    signal handler runs in the main thread, between two steps of whatever that thread is doing; if
+    the thread holds the lock, as it does while it processes a job that has just ended, it waits for
+    itself for ever. `timeout` and `make` make this likely: they send SIGTERM several times, and to
+    the jobs as well, whose failures are then being processed. Here the handler only puts the signal
+    into a queue that may be used in handlers, and a thread takes the lock.
+
+    Args:
+        workflow: Snakemake's workflow, in `onstart:`, when its scheduler exists.
+    """
+    scheduler = getattr(workflow, "scheduler", None)
+    if not hasattr(scheduler, "exit_gracefully"):
+        return
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def handle_signals() -> None:
+        while True:
+            scheduler.exit_gracefully(signals.get())
+
+    threading.Thread(target=handle_signals, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, frame: signals.put(number))
