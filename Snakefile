@@ -78,6 +78,7 @@ rule all:
 
 onstart:
     disable_job_rate_limit(workflow)
+    stop_gracefully_on_sigterm(workflow)
     guard_run(workflow)
 
 

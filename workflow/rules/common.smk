@@ -9,7 +9,11 @@ from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.stages.draws import draw
 from mergescale_snakemake.guard import guard_run
 from mergescale_snakemake.job_resources import resource_functions
-from mergescale_snakemake.run_setup import disable_job_rate_limit, prepare_job_environment
+from mergescale_snakemake.run_setup import (
+    disable_job_rate_limit,
+    prepare_job_environment,
+    stop_gracefully_on_sigterm,
+)
 from mergescale_snakemake.status_line import attach_status_line, print_summary
 
 config = study.complete_or_exit(config, workflow.configfiles)
