@@ -90,7 +90,7 @@ BAD = {
     ),
     "lambda below zero, one method": (
         "merging: {methods: {ties: {lambda: [0.5, -0.1]}}}",
-        ["merging.methods.ties.lambda holds -0.1", "between 0 and 1"],
+        ["merging.methods.ties.lambda holds -0.1", "0", "1"],
     ),
     "lambda of a method that sweeps none": (
         "merging: {methods: {averaging: {lambda: [0.5]}}}",
@@ -230,7 +230,7 @@ BAD = {
         "tasks: {source: hub, templates: {source: promptsource, folder: prompts}}",
         ['tasks.templates.folder is "prompts"', "no such folder"],
     ),
-    "unknown way of asking": (
+    "unknown template mode": (
         "tasks: {templates: {mode: every}}",
         ['tasks.templates.mode is "every"', "allowed: sample, all"],
     ),
@@ -250,12 +250,39 @@ BAD = {
         "mixture: {source: hub, repo: a/b}",
         ["mixture.revision is not given", "a commit"],
     ),
-    "key given twice": ("seed: 1\nseed: 2", ['line 2 gives the key "seed" a second time']),
+    "renamed key": (
+        "tasks: {templates: {asked: all}}",
+        ["tasks.templates.asked was renamed to tasks.templates.mode"],
+    ),
+    "renamed key of the cluster": (
+        "compute: {cluster: {longest_hours: 24}}",
+        ["compute.cluster.longest_hours was renamed to compute.cluster.max_hours"],
+    ),
+    "renamed parameter of a method": (
+        "merging: {methods: {ties: {at_threshold: exact}}}",
+        ["merging.methods.ties.at_threshold was renamed to merging.methods.ties.ties"],
+    ),
+    "a whole number with an exponent": (
+        "training: {expert: {steps: 1e3}}",
+        ['training.expert.steps is "1e3"', "a whole number at least 1 (written out: 1000)"],
+    ),
+    "density twice": (
+        "merging: {methods: {ties: {density: [0.2, 0.2]}}}",
+        ["merging.methods.ties.density lists 0.2 twice"],
+    ),
+    "settings of a method that are not a mapping": (
+        "merging: {methods: {ties: [0.2]}}",
+        ["merging.methods.ties is [0.2]", "a mapping"],
+    ),
+    "key given twice": (
+        "seed: 1\nseed: 2",
+        ["overlay.yaml: line 2 gives the key seed a second time"],
+    ),
     "method for other counts": (
         "merging: {methods: {slerp: {}}}",
         ["merging.methods.slerp", "slerp merges", "draws.counts holds 4"],
     ),
-    "no mapping": ("- 1", ["overlay.yaml holds [1]", "a mapping"]),
+    "not a mapping": ("- 1", ["overlay.yaml must be a mapping of keys"]),
     "no YAML": ("a: [", ["overlay.yaml is not YAML"]),
 }
 

@@ -75,7 +75,7 @@ def test_the_dry_run_is_quick(dry_run):
 
 def test_the_plan_counts_what_snakemake_counts(dry_run, config):
     counts: dict[str, int] = {}
-    for group in plan.jobs(config):
+    for group in plan.plan_jobs(config):
         counts[group.rule] = counts.get(group.rule, 0) + group.number
     assert counts == job_counts(dry_run[0])
 
@@ -103,8 +103,8 @@ def test_what_needs_a_network_or_takes_seconds_is_not_submitted(tmp_path):
         output = succeeded(snakemake(folder, "-n", target, *configuration))
         local = set(re.search(r"^local: (.*)$", output, flags=re.M)[1].split()) - {"all"}
         config = study_config.load(*(ROOT / f for f in ("config/config.yaml", *files)))
-        planned = {group.rule for group in plan.jobs(config) if group.local}
-        assert planned == local & {group.rule for group in plan.jobs(config)}
+        planned = {group.rule for group in plan.plan_jobs(config) if group.local}
+        assert planned == local & {group.rule for group in plan.plan_jobs(config)}
     assert {"hub_model", "task", "mixture"} <= local
 
 

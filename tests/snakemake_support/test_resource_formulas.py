@@ -12,6 +12,7 @@ import tiny_study
 from conftest import ROOT, snakemake, succeeded
 
 from mergescale import config as study_config
+from mergescale.config import model_sizes
 from mergescale_snakemake import job_resources
 from mergescale_snakemake.cost_page import sbatch_call
 from mergescale_snakemake.cost_plan import plan_jobs
@@ -72,7 +73,7 @@ def test_no_job_of_the_paper_requests_more_than_a_node_has(paper):
             requested = scheduler_request(group.estimate, machine, attempt)
             assert requested["mem_mb"] * 1e6 <= machine.node_memory, group
             assert requested["gpu"] <= machine.gpus_per_node * requested["nodes"]
-            assert requested["runtime"] <= machine.longest_hours * 60
+            assert requested["runtime"] <= machine.max_hours * 60
 
 
 @pytest.mark.parametrize("study", ["config.yaml", "smoke.yaml"])
@@ -156,7 +157,7 @@ def test_long_training_is_submitted_again_and_other_jobs_once():
 
 def test_parameters_from_scratch_are_those_of_the_model(monkeypatch):
     config, words = study_config.load(DEFAULT), tiny_study.tokenizer()
-    monkeypatch.setattr(job_resources, "MICRO_WORLD_WORDS", len(words))
+    monkeypatch.setattr(model_sizes, "MICRO_WORLD_WORDS", len(words))
     for size in study_config.sizes(config):
         shape = config["models"]["sizes"][size]
         model = tiny_study.initialize(words, max_length=96, seed=0, **shape)
@@ -179,8 +180,8 @@ def test_parameters_of_a_checkpoint_are_read_from_its_headers(tmp_path, overlay)
 
 def test_unreadable_weights_are_reported_by_the_stage_that_reads_them(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 2000)
-    assert job_resources.count_stored_parameters(str(tmp_path)) == 1000
-    assert job_resources.count_stored_parameters(str(tmp_path / "nowhere")) == 1
+    assert model_sizes.count_stored_parameters(str(tmp_path)) == 1000
+    assert model_sizes.count_stored_parameters(str(tmp_path / "nowhere")) == 1
 
 
 @pytest.mark.parametrize(

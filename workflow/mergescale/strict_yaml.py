@@ -1,4 +1,4 @@
-"""Reads a small YAML file from a stranger: safely, within bounds, every key once."""
+"""Reads a small YAML file from anyone: safely, within bounds, each key once."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import Any
 
 import yaml
 
-_MOST_BYTES = 1_000_000
-_MOST_VALUES = 100_000  # with everything counted as often as aliases repeat it
+_MAX_BYTES = 1_000_000
+_MAX_VALUES = 100_000  # counted with everything that aliases repeat
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_mapping(file: Path) -> dict[Any, Any]:
-    """The mapping in a file.
+class _RefusedError(ValueError):
+    """YAML that is valid and still refused."""
 
-    Raises FileNotFoundError, and ValueError in one sentence that names the file for what is no
-    YAML, no mapping, too large, or gives a key twice (which YAML would silently drop).
+
+def read_mapping(file: Path, *, may_be_empty: bool = False) -> dict[Any, Any]:
+    """Return the mapping in a YAML file.
+
+    Args:
+        file: The file to read.
+        may_be_empty: Whether an empty file is an empty mapping.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: In one line that names the file: it is not YAML, not a mapping, too large, or
+            gives a key twice, which YAML itself would silently drop.
     """
     try:
         with file.open("rb") as stream:
-            text = stream.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"it is longer than {_MOST_BYTES:,} bytes")
-        loader = yaml.SafeLoader(text.decode())
-        node = loader.get_single_node()
-        if node is None:
-            content = None
-        elif _values(node, {}) > _MOST_VALUES:
-            raise ValueError("aliases repeat each other too often")
-        else:
-            content = loader.construct_document(node)
-    except FileNotFoundError:
+            text = stream.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise _RefusedError(f"{file} is longer than {_MAX_BYTES:,} bytes")
+        content = _construct(_Loader(text.decode()), file)
+    except (FileNotFoundError, _RefusedError):
         raise
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror or error}") from None
@@ -44,29 +49,42 @@ def read_mapping(file: Path) -> dict[Any, Any]:
         yaml.YAMLError,
     ) as error:
         raise ValueError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if content is None and may_be_empty:
+        return {}
     if not isinstance(content, dict):
-        raise ValueError(f"{file} holds no mapping; a recipe has base, experts and method")
+        raise ValueError(f"{file} must be a mapping of keys to values")
     return content
 
 
-def _values(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
-    """How many values a node has once aliases are written out; checks keys on the way."""
+def _construct(loader: Any, file: Path) -> Any:
+    node = loader.get_single_node()
+    if node is None:
+        return None
+    if _count_values(node, {}, file) > _MAX_VALUES:
+        raise _RefusedError(f"{file} has aliases that repeat each other too often")
+    return loader.construct_document(node)
+
+
+def _count_values(node: yaml.Node, known: dict[yaml.Node, int], file: Path) -> int:
+    """The number of values of a node once aliases are written out; checks keys on the way."""
     if node not in known:
-        known[node] = _MOST_VALUES + 1  # for one that holds itself
+        known[node] = _MAX_VALUES + 1  # for one that contains itself
         below: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
-            _check_keys(node)
+            _check_keys(node, file)
             below = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             below = node.value
-        known[node] = 1 + sum(_values(part, known) for part in below)
+        known[node] = 1 + sum(_count_values(part, known, file) for part in below)
     return known[node]
 
 
-def _check_keys(node: yaml.MappingNode) -> None:
+def _check_keys(node: yaml.MappingNode, file: Path) -> None:
     seen = set()
     for key, _ in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else key
         if name in seen and key.tag != "tag:yaml.org,2002:merge":
-            raise ValueError(f"line {key.start_mark.line + 1} gives the key {name} a second time")
+            raise _RefusedError(
+                f"{file}: line {key.start_mark.line + 1} gives the key {name} a second time"
+            )
         seen.add(name)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import prod
-from pathlib import Path
 from typing import Any
 
+from mergescale.config import model_sizes
 from mergescale.config import selectors as study
 from mergescale_snakemake import resource_formulas as formulas
 from mergescale_snakemake.machine import GB, Machine, ResourceEstimate, scheduler_request
 from mergescale_snakemake.resource_formulas import ModelShape
 
-# Measured: the words that the tokenizer of the micro world knows.
-MICRO_WORLD_WORDS = 816
 TRAINING_STAGES = {
     "pretrained_base": "pretrain",
     "instruction_tuned_base": "instruct",
@@ -63,7 +60,7 @@ def cluster_machine(config: dict) -> Machine:
         gpu_flops=cluster["gpu_teraflops"] * 1e12,
         gpus_per_node=cluster["gpus_per_node"],
         node_memory=cluster["node_memory"] * GB,
-        longest_hours=cluster["longest_hours"],
+        max_hours=cluster["max_hours"],
         threads=compute["threads"],
         device=compute["device"],
         processes=compute["processes"],
@@ -74,33 +71,11 @@ def cluster_machine(config: dict) -> Machine:
 def model_shape(config: dict, size: str) -> ModelShape:
     """The shape of a size's model, without loading or downloading the model."""
     settings = config["models"]["sizes"][size]
-    if "hub" in settings:
-        return ModelShape.from_parameters(settings["parameters"])
-    if "checkpoint" in settings:
-        parameters = settings.get("parameters") or count_stored_parameters(settings["checkpoint"])
+    parameters = model_sizes.count_parameters(settings)
+    if "hub" in settings or "checkpoint" in settings:
         return ModelShape.from_parameters(parameters)
-    width, layers = settings["hidden_size"], settings["layers"]
-    # Llama: four attention and three feed-forward matrices, two norms; embeddings are tied.
-    layer = 4 * width**2 + 3 * width * settings["intermediate_size"] + 2 * width
-    parameters = layers * layer + (MICRO_WORLD_WORDS + 1) * width
-    return ModelShape(parameters, layers, width, MICRO_WORLD_WORDS)
-
-
-@cache
-def count_stored_parameters(folder: str) -> float:
-    """Count the elements of the tensors in a folder's safetensors files, from their headers.
-
-    Where a header is unreadable, the count follows from the files' sizes at two bytes an element:
-    the stage that reads the weights reports what is wrong with them. The count is at least 1.
-    """
-    from mergescale.checkpoints.safetensors_header import read_header
-
-    files = sorted(Path(folder).glob("*.safetensors"))
-    try:
-        count = sum(prod(tensor.shape) for file in files for tensor in read_header(file))
-    except (ValueError, OSError):
-        count = sum(file.stat().st_size for file in files) / formulas.BF16
-    return max(1.0, count)
+    layers, width = settings["layers"], settings["hidden_size"]
+    return ModelShape(parameters, layers, width, model_sizes.MICRO_WORLD_WORDS)
 
 
 def estimate(

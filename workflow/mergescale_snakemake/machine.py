@@ -38,7 +38,7 @@ class Machine:
     gpu_flops: float = 312e12
     gpus_per_node: int = 8
     node_memory: float = 1000 * GB
-    longest_hours: float = 48
+    max_hours: float = 48
     threads: int = 1
     device: str = "auto"
     processes: int = 1
@@ -113,7 +113,7 @@ def scheduler_request(
     if estimate.memory <= machine.node_memory:
         memory = min(memory, machine.node_memory)
     minutes = START_MINUTES + estimate.seconds / 60 * TIME_MARGIN
-    minutes = min(minutes * TIME_GROWTH ** (attempt - 1), machine.longest_hours * 60)
+    minutes = min(minutes * TIME_GROWTH ** (attempt - 1), machine.max_hours * 60)
     nodes = num_nodes(estimate, machine)
     request = {
         "mem_mb": math.ceil(memory / 1e6),
@@ -131,4 +131,4 @@ def num_submissions(estimate: ResourceEstimate, machine: Machine) -> int:
     More than once only for training that outlasts the longest run time and resumes.
     """
     hours = (estimate.seconds + START_MINUTES * 60) / 3600
-    return max(1, math.ceil(hours / machine.longest_hours)) if estimate.resumes else 1
+    return max(1, math.ceil(hours / machine.max_hours)) if estimate.resumes else 1

@@ -247,8 +247,8 @@ RECIPES = {
     ),
     "merging what is no mapping": (START + "<<: 5", ["not YAML: line 3: expected a mapping"]),
     "a letter that steers terminals": ("base: \x1b[2J", ["not YAML", "not allowed"]),
-    "not a mapping": ("[base, experts]", ["recipe.yaml holds no mapping"]),
-    "empty": ("", ["recipe.yaml holds no mapping"]),
+    "not a mapping": ("[base, experts]", ["recipe.yaml must be a mapping"]),
+    "empty": ("", ["recipe.yaml must be a mapping"]),
     "two documents": ("a: 1\n---\nb: 2", ["recipe.yaml is not YAML"]),
     "a key twice": (
         START + "method: ties\nmethod: slerp",

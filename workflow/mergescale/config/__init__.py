@@ -1,9 +1,9 @@
 """The configuration of a study: read, completed with defaults, and checked before any job starts.
 
-The schema (`workflow/schemas/config.schema.yaml`) says which keys there are, what they mean, their
-defaults and ranges; `schema.py` applies it, `rules.py` checks what a schema cannot say, `study.py`
-answers the workflow's questions about a checked configuration. Nothing heavy is imported here: the
-Snakefile reads this package on every start.
+`model.py` declares every key with its type, range, default and meaning; `validators.py` and
+`model_sizes.py` check what concerns several keys; `selectors.py` reads categories, tasks, sizes and
+settings from a checked configuration. Nothing heavy is imported here: Snakemake reads this package
+each time it starts.
 """
 
 from mergescale.config.errors import ConfigError

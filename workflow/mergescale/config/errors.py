@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from mergescale.config.schema import child, range_in_words, resolve, schema
 from mergescale.messages import format_value, suggest
 
-_TYPES = {
+TYPES = {
     "integer": "a whole number",
     "number": "a number",
     "string": "text",
@@ -86,7 +86,7 @@ def _describe(fault: dict[str, Any]) -> str:
             return f"{key} is empty; at least one entry must be given"
         case kind if kind.endswith(("_type", "_from_float")) or kind == "finite_number":
             kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
-            allowed = " or ".join(_TYPES[kind] for kind in kinds)
+            allowed = " or ".join(TYPES[kind] for kind in kinds)
             hint = _hint(value, kinds)
             return f"{subject}; {must} {f'{allowed} {range_in_words(node)}'.strip()}{hint}"
         case _:

@@ -14,7 +14,6 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
-
 from pydantic_core import PydanticCustomError
 
 # Numbers such as 3e-4, which YAML 1.2 reads as numbers but YAML 1.1 (PyYAML, Snakemake) as text.

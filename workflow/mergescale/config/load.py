@@ -3,82 +3,90 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import yaml
+from pydantic import ValidationError
 
-from mergescale.config import schema
-from mergescale.config import validators as rules
-from mergescale.config.errors import ConfigError, shown
+from mergescale.config import model_sizes, validators
+from mergescale.config.errors import ConfigError, check_keys_are_text, describe
+from mergescale.config.model import StudyConfig
+from mergescale.strict_yaml import read_mapping
 
 
-def complete(config: dict) -> dict:
-    """Return `config` with removed keys left out and defaults filled in, fit to run a study.
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Return `config` without removed keys and with defaults, ready to run a study.
 
-    Raises ConfigError, one sentence that names the key, what was given and what is allowed.
+    Model sizes are in order of their number of parameters, all else as given.
+
+    Raises:
+        ConfigError: In one line that names the key, its value, and what is allowed.
     """
-    config = rules.without_removed_sizes(config)
-    config = schema.prepared(config)
-    schema.check(config)
-    rules.check(config)
-    return config
+    config = apply_defaults(config)
+    validators.check(config)
+    return model_sizes.sort_sizes(config)
 
 
-def complete_or_exit(config: dict, files: Iterable[str | Path] = ()) -> dict:
+def apply_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """Return `config` without removed keys and with defaults, each key checked by itself.
+
+    Raises:
+        ConfigError: As `complete`.
+    """
+    validators.check_renamed_keys(config)
+    check_keys_are_text(config)
+    try:
+        study = StudyConfig.model_validate(validators.without_removed_sizes(config))
+    except ValidationError as error:
+        raise ConfigError(describe(error)) from None
+    return study.model_dump()
+
+
+def complete_or_exit(config: dict[str, Any], files: Iterable[str | Path] = ()) -> dict[str, Any]:
     """As `complete`, for the Snakefile: a bad configuration prints one line and ends the process.
 
-    `files` are the configuration files that `config` was merged from, `workflow.configfiles` in
-    Snakemake: those of the command line in order, then the Snakefile's own. Snakemake puts the keys
-    of an overlay in front; here sizes, methods and all else stand in the order of the Snakefile's
-    own file, new ones after them.
+    Args:
+        config: What Snakemake merged from its configuration files and `--config`.
+        files: `workflow.configfiles`: those of the command line in order, then the Snakefile's own.
+            Snakemake puts the keys of an overlay in front; here methods, categories and all else
+            are in the order of the Snakefile's own file, new ones after them.
     """
     files = [*files]
     names = [_short(file) for file in files[-1:] + files[:-1]]
     try:
         for file in files:
-            read(file)  # Snakemake's reader lets a key given twice pass
+            read(file)  # Snakemake's reader accepts a key that is given twice
         return complete(_in_order_of(read(files[-1]), config) if files else config)
     except ConfigError as error:
         print(f"config error: {', '.join(names) or '--config'}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def load(*files: str | Path) -> dict:
-    """Read configuration files, each laid over those before it, and complete the result."""
-    merged: dict = {}
+def load(*files: str | Path) -> dict[str, Any]:
+    """Read configuration files, each an overlay of those before it, and complete the result.
+
+    Raises:
+        ConfigError: As `complete`.
+    """
+    merged: dict[str, Any] = {}
     for file in files:
         _overlay(merged, read(file))
     return complete(merged)
 
 
-def read(file: str | Path) -> dict:
-    """Read one YAML file; ConfigError if it is no mapping, or gives a key twice."""
+def read(file: str | Path) -> dict[str, Any]:
+    """Read one YAML file.
+
+    Raises:
+        ConfigError: It does not exist, is not a mapping, or gives a key twice.
+    """
     try:
-        content = yaml.load(Path(file).read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{_short(file)} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{_short(file)} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict | None):
-        raise ConfigError(f"{_short(file)} holds {shown(content)}; it must be a mapping of keys")
-    return content or {}
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads YAML safely and refuses a key that is given twice, which YAML would silently drop."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key, Hashable):
-                continue
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f"line {line} gives the key {shown(key)} a second time")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+        return read_mapping(Path(_short(file)), may_be_empty=True)
+    except FileNotFoundError:
+        raise ConfigError(f"{_short(file)} does not exist") from None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _overlay(base: dict, over: dict) -> None:

@@ -78,7 +78,7 @@ class Tasks(Section):
         ],
         RemoveNulls,
     ] = Field(
-        default_factory=dict,
+        {},
         description="Commits of the hub in place of those that the datasets declare, by dataset; "
         "used by the source `hub`. `task.json` records the commit that was used.",
     )

@@ -1,104 +1,108 @@
-"""Keeps three files in step: config/config.yaml, the defaults in the schema, config/README.md.
+"""Writes the two files that follow from the typed configuration: config/README.md and the schema.
 
     python -m mergescale.config.reference [--check]
 
-copies the default study's values into the schema's `default:` entries and writes the table of every
-key; with --check it only says which of the two files are out of date, and fails if one is.
+writes the table of every key, and the JSON schema with which editors complete and check YAML files.
+With --check it only reports which of the two files are out of date, and fails if one is.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mergescale.config.load import read
-from mergescale.config.schema import SCHEMA_FILE, TYPES, range_in_words, resolved
+from mergescale.config.errors import TYPES
+from mergescale.config.schema import child, of_any_key, range_in_words, resolve, schema
 
-CONFIG_FOLDER = SCHEMA_FILE.parents[2] / "config"
+_ROOT = Path(__file__).resolve().parents[3]
+SCHEMA_FILE = _ROOT / "workflow" / "schemas" / "config.schema.json"
+README_FILE = _ROOT / "config" / "README.md"
 
 HEAD = """\
 # Configuration
 
-`config.yaml` is the default study. A further study is a file of its own that says what differs:
+`config.yaml` is the default study. To define another study, write a YAML file with only the keys
+that differ:
 
 ```bash
 make figures CONFIG=config/smoke.yaml          # or: snakemake --configfile config/smoke.yaml
 ```
 
-Such an overlay is laid over `config.yaml` key by key:
+Such an overlay is merged with `config.yaml` key by key:
 
-- mappings are merged, lists and single values are replaced;
-- a key set to `null` is removed: a category, a size or a method is gone from the study (with it the
-  training overrides of that size), any other key takes its default again;
-- give it a `study` name of its own, which is the folder under `results/` that it builds.
+- mappings are merged; lists and single values are replaced;
+- a key set to `null` is removed: a category, a size or a method is no longer part of the study (and
+  neither are the training overrides of that size); any other key takes its default again;
+- give it a `study` name of its own: results go to the folder of that name under `results/`.
 
-A wrong configuration stops before any job with one sentence that names the key and what is allowed.
-Give changes in files: `snakemake --config a=1` reaches top-level keys only, and may pass text.
+A wrong configuration stops the run before any job, with one line that names the key and what is
+allowed. Write changes in files: `snakemake --config a=1` reaches top-level keys only, and may pass
+numbers as text. `--configfile` takes all words that follow it, so write targets before it.
+
+Editors with a YAML language server complete and check keys if a file begins with
+`# yaml-language-server: $schema=../workflow/schemas/config.schema.json`.
 
 ## Every key
 
-Written by `make reference` from `workflow/schemas/config.schema.yaml`; names in angle brackets are
+Written by `make reference` from `workflow/mergescale/config/model.py`; names in angle brackets are
 yours to choose.
 
 | key | type | default | meaning |
 |---|---|---|---|
 """
+# Of mappings whose keys are names: what the names are of.
+_PLACEHOLDERS = {
+    "held_in": "category",
+    "held_out": "category",
+    "sizes": "size",
+    "methods": "method",
+    "revisions": "dataset",
+}
 
 
-def keys(node: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Every key below a node of the schema with its own node, depth first."""
-    children = list(node.get("properties", {}).items())
-    if isinstance(node.get("additionalProperties"), dict):
-        children.append((f"<{_placeholder(path)}>", node["additionalProperties"]))
-    for key, entry in children:
-        entry = resolved(entry)
-        yield (*path, key), entry
-        if (*path, key)[0::3] != ("training", "<size>"):  # the stage's own keys once more
-            yield from keys(entry, (*path, key))
+def list_keys(
+    node: dict[str, Any] | None = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every key below a node of the schema with its own resolved node, depth first."""
+    node = resolve(schema()) if node is None else node
+    names = list(node.get("properties", {}))
+    if of_any_key(node):
+        names.append(f"<{_PLACEHOLDERS.get(path[-1], 'parameter')}>")
+    for name in names:
+        entry = child(node, name)
+        yield (*path, name), entry
+        if (*path, name)[0::3] != ("training", "<size>"):  # overrides have the stage's keys
+            yield from list_keys(entry, (*path, name))
 
 
-def readme(schema: dict) -> str:
+def readme() -> str:
     """The text of config/README.md."""
-    return HEAD + "".join(_row(path, node) for path, node in keys(schema))
+    return HEAD + "".join(_row(path, node) for path, node in list_keys())
 
 
-def with_defaults(schema_text: str, config: dict) -> str:
-    """The text of the schema with each `default` replaced by what `config` has for that key."""
-    root = yaml.compose(schema_text, Loader=yaml.SafeLoader)
-    for path, node in sorted(
-        _written_defaults(root, ()), key=lambda found: -found[1].start_mark.index
-    ):
-        value: Any = config
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None:
-            continue
-        start = schema_text.rindex("default:", 0, node.start_mark.index)
-        end = len(schema_text[: node.end_mark.index].rstrip())
-        indent = start - schema_text.rindex("\n", 0, start) + 1
-        schema_text = schema_text[:start] + "default:" + _written(value, indent) + schema_text[end:]
-    return schema_text
+def schema_text() -> str:
+    """The text of the JSON schema."""
+    return (
+        json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema(), indent=1)
+        + "\n"
+    )
 
 
-def _written_defaults(node: yaml.MappingNode, path: tuple) -> Iterator[tuple[tuple, yaml.Node]]:
-    """Paths of keys with the place where the schema file writes their default."""
-    entries = {key.value: value for key, value in node.value}
-    if path and "default" in entries:
-        yield path, entries["default"]
-    if "properties" in entries:
-        for key, value in entries["properties"].value:
-            yield from _written_defaults(value, (*path, key.value))
-
-
-def _written(value: Any, indent: int) -> str:
-    """A value as it follows `default:`: on the same line, or a nested mapping line by line."""
-    if isinstance(value, dict) and any(isinstance(entry, dict | list) for entry in value.values()):
-        lines = (f"{key}: {_flow(entry)}" for key, entry in value.items())
-        return "".join(f"\n{' ' * indent}{line}" for line in lines)
-    return " " + _flow(value)
+def _row(path: tuple[str, ...], node: dict[str, Any]) -> str:
+    kind, default = "", ""
+    if "properties" not in node:
+        kind = _kind(node)
+        if "default" in node:
+            default = f"`{_flow(node['default'])}`"
+            if isinstance(node["default"], dict) and node["default"]:
+                default = "see `config.yaml`"
+    cells = (f"`{'.'.join(path)}`", kind, default, node.get("description", ""))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def _flow(value: Any) -> str:
@@ -106,40 +110,23 @@ def _flow(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _placeholder(path: tuple[str, ...]) -> str:
-    names = {"held_in": "category", "held_out": "category", "sizes": "size", "methods": "method"}
-    names |= {"revisions": "dataset"}
-    return names.get(path[-1], "parameter")
-
-
-def _row(path: tuple[str, ...], node: dict) -> str:
-    if "properties" in node and "default" not in node:
-        kind, default = "", ""
-    else:
-        kind = _kind(node)
-        default = f"`{_flow(node['default'])}`" if "default" in node else ""
-        if isinstance(node.get("default"), dict) and node["default"]:
-            default = "see `config.yaml`"
-    cells = (f"`{'.'.join(path)}`", kind, default, node.get("description", ""))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-
-def _kind(node: dict) -> str:
+def _kind(node: dict[str, Any]) -> str:
+    """The type and range of a key in words."""
     if "enum" in node:
         return " or ".join(f"`{value}`" for value in node["enum"])
+    if "type" not in node:
+        return "value or list of values"
     kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
     if kinds == ["array"]:
-        return f"list of {_kind(node['items'])}"
-    names = {**TYPES, "object": "mapping"}
+        return f"list of {_kind(resolve(node['items']))}"
+    names = TYPES | {"object": "mapping"}
     words = " or ".join(names[kind].removeprefix("a ") for kind in kinds)
     return f"{words} {range_in_words(node)}".strip()
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or with `--check` compare, the schema's defaults and the README."""
-    schema_text = SCHEMA_FILE.read_text(encoding="utf-8")
-    synced = with_defaults(schema_text, read(CONFIG_FOLDER / "config.yaml"))
-    wanted = {SCHEMA_FILE: synced, CONFIG_FOLDER / "README.md": readme(yaml.safe_load(synced))}
+    """Write the two files, or with `--check` compare them; return the exit status."""
+    wanted = {SCHEMA_FILE: schema_text(), README_FILE: readme()}
     stale = [
         file
         for file, text in wanted.items()

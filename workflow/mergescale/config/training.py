@@ -47,7 +47,6 @@ def overrides_of(stage: type[Section]) -> Any:
         dict[Name, entry],
         RemoveNulls,
         Field(
-            default_factory=dict,
             description="Overrides of these settings by size, e.g. `500k` with a `learning_rate` "
             "of its own.",
         ),
@@ -98,25 +97,25 @@ class MultitaskKeys(Section):
 class Pretrain(PretrainKeys):
     """Pre-training, with overrides by size."""
 
-    sizes: overrides_of(PretrainKeys)
+    sizes: overrides_of(PretrainKeys) = {}
 
 
 class Instruct(InstructKeys):
     """Instruction tuning, with overrides by size."""
 
-    sizes: overrides_of(InstructKeys)
+    sizes: overrides_of(InstructKeys) = {}
 
 
 class Expert(ExpertKeys):
     """Fine-tuning of experts, with overrides by size."""
 
-    sizes: overrides_of(ExpertKeys)
+    sizes: overrides_of(ExpertKeys) = {}
 
 
 class Multitask(MultitaskKeys):
     """Fine-tuning of multitask models, with overrides by size."""
 
-    sizes: overrides_of(MultitaskKeys)
+    sizes: overrides_of(MultitaskKeys) = {}
 
 
 class Training(Section):

@@ -1,32 +1,72 @@
-"""What a schema cannot say: the checks that look at several keys, or at files, at once."""
+"""The checks of a configuration that concern several keys, or files, at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mergescale.config import selectors as study
-from mergescale.config.errors import ConfigError, choose, shown
+from mergescale.config.errors import ConfigError
 from mergescale.config.model_sizes import check_sizes
+from mergescale.messages import format_value, join_names, suggest
 from mergescale.tasks.sources import tasks_of
 
+RENAMED_KEYS = {
+    "tasks.templates.asked": "tasks.templates.mode",
+    "compute.cluster.longest_hours": "compute.cluster.max_hours",
+    "merging.methods.*.at_threshold": "merging.methods.*.ties",
+}
+"""Keys of earlier versions; `*` stands for any key."""
 
-def without_removed_sizes(config: dict) -> dict:
-    """Leave out the training overrides of sizes that an overlay removed with null."""
-    ladder = _mapping(_mapping(config.get("models")).get("sizes"))
-    removed = {size for size, settings in ladder.items() if settings is None}
+
+def check_renamed_keys(config: Any) -> None:
+    """Refuse a key by its former name.
+
+    Raises:
+        ConfigError: There is one; the message has its new name.
+    """
+    for old, new in RENAMED_KEYS.items():
+        for names in _matches(config, old.split(".")):
+            # What * stands for is the same in both.
+            stars = iter(
+                name for name, part in zip(names, old.split("."), strict=True) if part == "*"
+            )
+            renamed = ".".join(next(stars) if part == "*" else part for part in new.split("."))
+            raise ConfigError(f"{'.'.join(names)} was renamed to {renamed}")
+
+
+def _matches(value: Any, pattern: list[str]) -> list[list[str]]:
+    """The paths of keys in a configuration that match a pattern."""
+    if not pattern:
+        return [[]]
+    if not isinstance(value, dict):
+        return []
+    part, *rest = pattern
+    keys = [key for key in value if isinstance(key, str)] if part == "*" else [part]
+    return [[key, *path] for key in keys if key in value for path in _matches(value[key], rest)]
+
+
+def without_removed_sizes(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the training overrides of sizes that an overlay removed."""
+    sizes = _mapping(_mapping(config.get("models")).get("sizes"))
+    removed = {size for size, settings in sizes.items() if settings is None}
     if not removed:
         return config
     training = dict(_mapping(config.get("training")))
     for stage in study.STAGES:
         overrides = _mapping(_mapping(training.get(stage)).get("sizes"))
         if overrides:
-            kept = {size: value for size, value in overrides.items() if size not in removed}
-            training[stage] = {**training[stage], "sizes": kept}
+            remaining = {size: value for size, value in overrides.items() if size not in removed}
+            training[stage] = {**training[stage], "sizes": remaining}
     return {**config, "training": training} if training else config
 
 
-def check(config: dict) -> None:
-    """Raise ConfigError on the first fault of a configuration that agrees with the schema."""
+def check(config: dict[str, Any]) -> None:
+    """Check a configuration whose keys are right by themselves.
+
+    Raises:
+        ConfigError: The first fault.
+    """
     check_datasets(config)
     check_letter_case(config)
     check_folders(config)
@@ -37,10 +77,11 @@ def check(config: dict) -> None:
     check_methods(config)
     check_rows(config)
     check_dataset_names(config)
+    check_dataset_folders(config)
     check_revisions(config)
 
 
-def check_dataset_names(config: dict) -> None:
+def check_dataset_names(config: dict[str, Any]) -> None:
     """The source of tasks has every dataset."""
     source, folder = config["tasks"]["source"], config["tasks"]["folder"]
     known = sorted(tasks_of(source, Path(folder) if folder else None))
@@ -49,22 +90,38 @@ def check_dataset_names(config: dict) -> None:
             for dataset in datasets:
                 if dataset not in known:
                     raise ConfigError(
-                        f"tasks.{role}.{category} lists {shown(dataset)}, which is not a dataset "
-                        f"of the source {source}; {choose(dataset, known)}"
+                        f"tasks.{role}.{category} lists {format_value(dataset)}, which is not a "
+                        f"dataset of the source {source}; {suggest(dataset, known)}"
                     )
 
 
-def check_revisions(config: dict) -> None:
+def check_dataset_folders(config: dict[str, Any]) -> None:
+    """The folder of public datasets has each dataset of the study."""
+    folder = config["tasks"]["folder"]
+    if config["tasks"]["source"] != "folder":
+        return
+    from mergescale.tasks.public import DATASETS
+
+    folders = {dataset.name: dataset.folder for dataset in DATASETS}
+    missing = [name for name in study.tasks(config) if not Path(folder, folders[name]).is_dir()]
+    if missing:
+        raise ConfigError(
+            f"tasks.folder is {format_value(folder)}, which has no folder for "
+            f"{join_names(missing)}; add their rows, or set their categories to null"
+        )
+
+
+def check_revisions(config: dict[str, Any]) -> None:
     """Revisions are those of datasets of the study."""
     for dataset in config["tasks"]["revisions"]:
         if dataset not in study.tasks(config):
             raise ConfigError(
                 f"tasks.revisions.{dataset} is not a dataset of the study; "
-                f"{choose(dataset, study.tasks(config))}"
+                f"{suggest(dataset, study.tasks(config))}"
             )
 
 
-def check_datasets(config: dict) -> None:
+def check_datasets(config: dict[str, Any]) -> None:
     """A dataset, and a category, belongs to one place."""
     places: dict[str, str] = {}
     for role in ("held_in", "held_out"):
@@ -79,7 +136,7 @@ def check_datasets(config: dict) -> None:
                     )
 
 
-def check_letter_case(config: dict) -> None:
+def check_letter_case(config: dict[str, Any]) -> None:
     """Names that become folders differ in more than capitals: macOS does not tell these apart."""
     for key, names in (
         ("models.sizes", study.sizes(config)),
@@ -94,8 +151,8 @@ def check_letter_case(config: dict) -> None:
                 )
 
 
-def check_folders(config: dict) -> None:
-    """What the sources of real rows need is given, and folders are there."""
+def check_folders(config: dict[str, Any]) -> None:
+    """What the sources of public datasets need is given, and folders exist."""
     sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
     for section in sections:
         if config[section]["source"] == "folder":
@@ -119,20 +176,20 @@ def _check_folder(folder: str | None, key: str, source_key: str, source: str = "
     if folder is None:
         raise ConfigError(f"{key} is not given; it must be a folder when {source_key} is {source}")
     if not Path(folder).is_dir():
-        raise ConfigError(f"{key} is {shown(folder)}; there is no such folder")
+        raise ConfigError(f"{key} is {format_value(folder)}; there is no such folder")
 
 
-def check_training(config: dict) -> None:
-    """Overrides belong to sizes of the ladder, and the warm-up fits into the steps."""
-    ladder = study.sizes(config)
+def check_training(config: dict[str, Any]) -> None:
+    """Overrides belong to sizes of the sizes, and the warm-up fits into the steps."""
+    sizes = study.sizes(config)
     for stage in study.STAGES:
         for size in config["training"][stage]["sizes"]:
-            if size not in ladder:
+            if size not in sizes:
                 raise ConfigError(
                     f"training.{stage}.sizes.{size} is not a size of models.sizes; "
-                    f"{choose(size, ladder)}"
+                    f"{suggest(size, sizes)}"
                 )
-        for size in ladder:
+        for size in sizes:
             settings = study.stage(config, stage, size)
             if settings["steps"] and settings["warmup"] > settings["steps"]:
                 own = "warmup" in config["training"][stage]["sizes"].get(size, {})
@@ -142,7 +199,7 @@ def check_training(config: dict) -> None:
                     f"{settings['steps']} steps that size {size} is trained for"
                 )
     longest = config["models"]["max_length"]
-    for size in ladder:
+    for size in sizes:
         length = study.stage(config, "pretrain", size)["length"]
         if length > longest:
             raise ConfigError(
@@ -151,7 +208,7 @@ def check_training(config: dict) -> None:
             )
 
 
-def check_processes(config: dict) -> None:
+def check_processes(config: dict[str, Any]) -> None:
     """Each node gets as many processes of a training job."""
     processes, nodes = config["compute"]["processes"], config["compute"]["nodes"]
     if processes % nodes:
@@ -160,7 +217,7 @@ def check_processes(config: dict) -> None:
         )
 
 
-def check_draws(config: dict) -> None:
+def check_draws(config: dict[str, Any]) -> None:
     """No draw takes more experts than there are."""
     available = len(study.categories(config))
     for count in config["draws"]["counts"]:
@@ -171,13 +228,13 @@ def check_draws(config: dict) -> None:
             )
 
 
-def check_methods(config: dict) -> None:
+def check_methods(config: dict[str, Any]) -> None:
     """Methods exist, and their parameters are within the ranges that the methods declare."""
     known = study.known_methods()
     for name, settings in config["merging"]["methods"].items():
         key = f"merging.methods.{name}"
         if name not in known:
-            raise ConfigError(f"{key} is not a method; {choose(name, known)}")
+            raise ConfigError(f"{key} is not a method; {suggest(name, known)}")
         for count in config["draws"]["counts"]:
             try:
                 known[name].check_experts(count)
@@ -188,22 +245,27 @@ def check_methods(config: dict) -> None:
             if parameter not in parameters:
                 raise ConfigError(
                     f"{key}.{parameter} is not a parameter of {name}; "
-                    f"{choose(parameter, parameters)}"
+                    f"{suggest(parameter, parameters)}"
                 )
             entries = given if isinstance(given, list) else [given]
             if not entries:
                 raise ConfigError(f"{key}.{parameter} is empty; at least one entry must be given")
+            if twice := [entry for index, entry in enumerate(entries) if entry in entries[:index]]:
+                raise ConfigError(
+                    f"{key}.{parameter} lists {format_value(twice[0])} twice; each entry must be "
+                    "given once"
+                )
             for entry in entries:
                 try:
                     parameters[parameter].canonical(entry)
                 except ValueError:
                     raise ConfigError(
-                        f"{key}.{parameter} holds {shown(entry)}; each entry must be "
+                        f"{key}.{parameter} holds {format_value(entry)}; each entry must be "
                         f"{parameters[parameter].allowed()}"
                     ) from None
 
 
-def check_rows(config: dict) -> None:
+def check_rows(config: dict[str, Any]) -> None:
     """Evaluation takes no more rows than the task files have."""
     for split in ("validation", "test"):
         used, made = config["evaluation"][f"{split}_rows"], config["tasks"]["rows"][split]

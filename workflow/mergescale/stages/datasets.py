@@ -26,10 +26,10 @@ Groups = Mapping[str, Sequence[tuple[str, Sequence[str]]]]
 
 def groups_of_the_study() -> dict[str, list[tuple[str, list[str]]]]:
     """The categories of the default study with their datasets, by role."""
-    from mergescale.config.schema import schema
+    from mergescale.config.model import Tasks
 
-    tasks = schema()["properties"]["tasks"]["properties"]
-    return {role: list(tasks[role]["default"].items()) for role in ("held_in", "held_out")}
+    tasks = Tasks()
+    return {"held_in": list(tasks.held_in.items()), "held_out": list(tasks.held_out.items())}
 
 
 def dataset_table(
