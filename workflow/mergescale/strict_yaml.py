@@ -10,8 +10,6 @@ import yaml
 _MAX_BYTES = 1_000_000
 _MAX_VALUES = 100_000  # counted with everything that aliases repeat
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 class _RefusedError(ValueError):
     """YAML that is valid and still refused."""
@@ -34,7 +32,7 @@ def read_mapping(file: Path, *, may_be_empty: bool = False) -> dict[Any, Any]:
             text = stream.read(_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             raise _RefusedError(f"{file} is longer than {_MAX_BYTES:,} bytes")
-        content = _construct(_Loader(text.decode()), file)
+        content = _construct(yaml.SafeLoader(text.decode()), file)
     except (FileNotFoundError, _RefusedError):
         raise
     except OSError as error:

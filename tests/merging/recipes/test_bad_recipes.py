@@ -264,9 +264,9 @@ RECIPES = {
     "day that is not": (START + "method: 2020-99-99", ["is not YAML"]),
     "a number of 5000 digits": (START + "method: ties\ndensity: " + "9" * 5000, ["is not YAML"]),
     "nested deep": (START + "method: " + "[" * 5000, ["is not YAML"]),
-    "aliases of aliases": (BOMB + START + "dtype: *i", ["aliases repeat each other too often"]),
-    "mappings of mappings": (MERGE_BOMB + START, ["aliases repeat each other too often"]),
-    "alias of itself": (START + "dtype: &a [*a]", ["aliases repeat each other too often"]),
+    "aliases of aliases": (BOMB + START + "dtype: *i", ["aliases that repeat each other too often"]),
+    "mappings of mappings": (MERGE_BOMB + START, ["aliases that repeat each other too often"]),
+    "alias of itself": (START + "dtype: &a [*a]", ["aliases that repeat each other too often"]),
     "too long": ("#" * 1_000_001, ["is longer than 1,000,000 bytes"]),
 }
 
