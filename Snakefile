@@ -16,7 +16,7 @@ The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; results/RE
   results/{study}/predictions/...                                             every example, parquet
   results/{study}/merges/{size}/{base}/{draw}/{method}/                       made when asked for
   results/{study}/scores.csv, tasks.csv, study.json, timing.csv               the study at a glance
-  results/{study}/normalised.csv, performance.csv                             merges as shares
+  results/{study}/normalized.csv, performance.csv                             scores / references
   results/{study}/tables/, figures/, report.html                              what the paper shows
 
 A size from the Hugging Face hub is fetched into results/{study}/hub/{size}/ first.

@@ -1,9 +1,11 @@
-"""Made-up studies for the tests: seeded scores in the tidy form, and the published numbers."""
+"""Synthetic studies for the tests: seeded scores as tidy tables, and the published numbers."""
 
 import csv
 import io
 import random
 from pathlib import Path
+
+from mergescale.stages import performance
 
 PAPER_TABLES = Path(__file__).parents[1] / "config" / "paper_tables.csv"
 HELD_IN = {
@@ -38,6 +40,31 @@ def to_csv(rows, columns) -> str:
     return stream.getvalue()
 
 
+def read_rows(path) -> list[dict]:
+    """The rows of a CSV file as dictionaries of text."""
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def cell(rows, **where) -> dict:
+    """The only row with these values."""
+    (row,) = [row for row in rows if all(row[key] == str(value) for key, value in where.items())]
+    return row
+
+
+def run_performance_stage(folder) -> None:
+    """Write normalized.csv and performance.csv from scores.csv and draws.csv in `folder`."""
+    names = ("scores", "draws", "normalized", "performance")
+    files = {name: Path(folder) / f"{name}.csv" for name in names}
+    performance.run(performance.Arguments(**files))
+
+
+def finish_study(folder, **choices) -> Path:
+    """Write a synthetic study up to performance.csv into `folder`; `choices` as `write_study`."""
+    study = write_study(folder, **choices)
+    run_performance_stage(study)
+    return study
+
+
 def _draws(counts, seeds):
     for count in counts:
         for seed in seeds:
@@ -62,17 +89,21 @@ def write_study(
     seeds=(0, 1, 2),
     multitask=True,
     zero_task="",
+    identical_draws=False,
 ):
-    """Write scores.csv, draws.csv and tasks.csv of a made-up study into `folder`.
+    """Write scores.csv, draws.csv and tasks.csv of a synthetic study into `folder`.
 
     Bigger sizes, better bases and fewer constituents score higher. `zero_task` names a dataset
-    on which every reference scores 0.
+    on which every reference scores 0. With `identical_draws`, a merge's scores depend on its
+    constituents alone, as those of a deterministic method do.
     """
     noise = random.Random(7)
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     draws = list(_draws(counts, seeds))
     tasks = list(_tasks())
     scores = []
+    merged = {}
 
     def score(level):
         return f"{min(max(level + noise.gauss(0, 0.03), 0.01), 0.99):.6f}"
@@ -113,7 +144,12 @@ def write_study(
                         if task["role"] == "held_in" and task["category"] not in chosen:
                             continue
                         level = 0.7 + 0.05 * s - loss if task["role"] == "held_in" else 0.32 + lift
-                        scores.append({**merge, **task, "score": score(level + 0.01 * m)})
+                        value = score(level + 0.01 * m)
+                        if identical_draws:
+                            value = merged.setdefault(
+                                (size, base, method, *chosen, task["task"]), value
+                            )
+                        scores.append({**merge, **task, "score": value})
     (folder / "scores.csv").write_text(to_csv(scores, COLUMNS))
     (folder / "draws.csv").write_text(to_csv(draws, ["count", "seed", "categories"]))
     described = [

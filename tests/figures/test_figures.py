@@ -7,24 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 from matplotlib.text import Text
-from synthetic_study import METHODS, SIZES, paper_performance, write_study
+from synthetic_study import METHODS, SIZES, finish_study, paper_performance
 
-from mergescale.analysis import aggregate
-from mergescale.analysis import normalize as normalise
-from mergescale.figures import data as performance
-from mergescale.figures import registry as index
-from mergescale.figures import style
+from mergescale.analysis.labels import method_label
+from mergescale.figures.data import load_performance
+from mergescale.figures.registry import figure_names, load_figure, render_caption, write_figures
+from mergescale.figures.style import load_style, new_figure
 
 ROOT = Path(__file__).parents[2]
 STYLE = ROOT / "config" / "style.yaml"
-
-
-def study(folder, **choices):
-    folder.mkdir(parents=True, exist_ok=True)
-    write_study(folder, **choices)
-    normalise.write(folder / "scores.csv", folder / "draws.csv", folder / "normalised.csv")
-    aggregate.write(folder / "normalised.csv", folder / "performance.csv")
-    return folder / "performance.csv"
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +25,37 @@ def published(tmp_path_factory):
     return path
 
 
+def study(folder, **choices):
+    """performance.csv of a synthetic study."""
+    return finish_study(folder, **choices) / "performance.csv"
+
+
 def drawn(path, name, **order):
-    data = performance.load(path, **order)
-    look = style.load(STYLE, data)
-    with look.active():
-        return index.FIGURES[name](data, look, name)
+    """A figure of a performance.csv."""
+    performance = load_performance(path, **order)
+    style = load_style(STYLE, performance)
+    with style.active():
+        module = load_figure(name)
+        figure = new_figure(module.SIZE)
+        module.draw(figure, performance, style)
+        return figure
+
+
+def caption(path, name):
+    return render_caption(name, load_performance(path))
 
 
 def lines(axes):
-    """The labelled lines of a panel: label -> Line2D."""
+    """The labeled lines of a panel: label -> Line2D."""
     return {one.get_label(): one for one in axes.get_lines() if not one.get_label().startswith("_")}
 
 
 def legend_texts(figure):
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def shown_texts(figure):
+    return {t.get_text() for axes in figure.axes for t in axes.texts} | set(legend_texts(figure))
 
 
 def titles(figure):
@@ -66,6 +74,11 @@ def test_figure_1_has_a_spoke_per_method_and_size(published):
     assert "1 = the experts" in legend_texts(figure)
 
 
+def test_figure_1_has_a_band_in_the_legend_only_where_one_is_drawn(published, tmp_path):
+    assert "lowest to highest draw" not in legend_texts(drawn(published, "1a"))
+    assert "lowest to highest draw" in legend_texts(drawn(study(tmp_path), "1a"))
+
+
 def test_figures_2_and_5_show_three_sizes_and_the_multitask_model(published):
     for name, first in (("2", 1.03), ("5", None)):
         figure = drawn(published, name)
@@ -77,7 +90,7 @@ def test_figures_2_and_5_show_three_sizes_and_the_multitask_model(published):
         assert legend_texts(figure) == ["Task Arithmetic", "TIES", "Multitask"]
 
 
-def test_figure_3_tells_bases_by_colour_and_methods_by_marker(published):
+def test_figure_3_shows_bases_by_color_and_methods_by_marker(published):
     figure = drawn(published, "3")
     assert titles(figure) == ["2 experts", "4 experts", "6 experts", "8 experts"]
     for axes in figure.axes:
@@ -115,14 +128,13 @@ def test_the_line_at_1_says_what_it_is(published, name):
     assert texts & {"experts", "base"}
 
 
-def test_an_added_method_appears_by_itself(tmp_path):
-    path = study(tmp_path, sizes=SIZES[:2], methods=(*METHODS, "slerp_mean"), counts=(2, 4))
+def test_an_added_method_appears_by_itself_under_its_title(tmp_path):
+    path = study(tmp_path, sizes=SIZES[:2], methods=(*METHODS, "model_stock"), counts=(2, 4))
+    title = method_label("model_stock")
     for name in ("1a", "2", "3", "5", "7"):
-        figure = drawn(path, name)
-        shown = legend_texts(figure) + [t.get_text() for axes in figure.axes for t in axes.texts]
-        assert "Slerp Mean" in shown, name
+        assert title in shown_texts(drawn(path, name)), name
     ticks = [label.get_text() for label in drawn(path, "4").axes[0].get_xticklabels()]
-    assert "Slerp Mean" in ticks
+    assert title in ticks
 
 
 def test_a_method_a_base_and_a_size_look_the_same_in_every_figure(published):
@@ -133,10 +145,10 @@ def test_a_method_a_base_and_a_size_look_the_same_in_every_figure(published):
         lines(drawn(published, "3").axes[0])["PT, TIES"].get_color(),
     }
     assert len(of_method) == len(of_size) == len(of_base) == 1
-    data = performance.load(published)
-    look = style.load(STYLE, data)
-    colours = [look.method(m).colour for m in (*data.methods, "multitask")]
-    assert len(set(colours)) == 5
+    performance = load_performance(published)
+    style = load_style(STYLE, performance)
+    colors = [style.method(m).color for m in (*performance.methods, "multitask")]
+    assert len(set(colors)) == 5
 
 
 ODD = {
@@ -155,11 +167,14 @@ ODD = {
 @pytest.mark.parametrize("choices", ODD.values(), ids=ODD)
 def test_no_study_breaks_a_figure_and_all_text_is_inside_and_legible(tmp_path, choices):
     path = study(tmp_path, **{"sizes": SIZES[:2], "counts": (2, 4), "seeds": (0, 1), **choices})
-    data = performance.load(path)
-    look = style.load(STYLE, data)
-    with look.active():
-        for name, draw in index.FIGURES.items():
-            figure = draw(data, look, name)
+    performance = load_performance(path)
+    style = load_style(STYLE, performance)
+    with style.active():
+        for name in figure_names():
+            module = load_figure(name)
+            figure = new_figure(module.SIZE)
+            module.draw(figure, performance, style)
+            assert len(render_caption(name, performance)) > 100
             figure.draw_without_rendering()
             drawn_part = figure.get_tightbbox()  # inches
             width, height = figure.get_size_inches()
@@ -192,18 +207,69 @@ def test_the_order_of_sizes_can_be_given(published):
     assert list(lines(figure.axes[0])) == ["8B", "64B"]
 
 
+def test_captions_say_which_sizes_are_left_out_and_what_error_bars_are(published, tmp_path):
+    assert "without 8B" in caption(published, "2") and "without 8B" in caption(published, "5")
+    assert "instruction-tuned" in caption(published, "2") and "pre-trained" in caption(
+        published, "5"
+    )
+    assert "(2)" in caption(published, "1a") and "(8)" in caption(published, "1b")
+    assert not any("Error bars" in caption(published, name) for name in figure_names())
+    path = study(tmp_path, sizes=SIZES[:2])
+    assert "without" not in caption(path, "2")
+    assert all("Error bars" in caption(path, name) for name in ("2", "3", "4", "5", "6", "7"))
+
+
+def test_figures_are_found_by_their_files_in_reading_order():
+    assert figure_names() == ["1a", "1b", "2", "3", "4", "5", "6", "7"]
+    with pytest.raises(ValueError, match="9 is not a figure; the figures are 1a, "):
+        load_figure("9")
+
+
+def test_the_workflow_lists_figures_without_importing_matplotlib():
+    code = (
+        "import sys; from mergescale.figures.registry import figure_names; figure_names();"
+        "sys.exit(any(name in sys.modules for name in ('matplotlib', 'pandas', 'numpy')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("font_size: 8", "font_siz: 8", "font_siz is not a key of .*; did you mean font_size?"),
+        ("png_dpi: 220\n", "", "style.yaml has no key png_dpi"),
+        ("ties: {color:", "ties: {colour:", "methods.ties.colour is not a key of .*mean .*color"),
+        ('pt: {color: "#E69F00"}', 'pt: "#E69F00"', "bases.pt must be a mapping"),
+    ],
+)
+def test_a_mistake_in_the_style_is_one_line_that_names_it(published, tmp_path, old, new, message):
+    text = STYLE.read_text()
+    assert old in text
+    (tmp_path / "style.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as error:
+        load_style(tmp_path / "style.yaml", load_performance(published))
+    assert "\n" not in str(error.value)
+
+
+def test_the_style_may_set_the_size_of_a_figure(published, tmp_path):
+    text = STYLE.read_text().replace("figure_sizes: {}", 'figure_sizes: {"7": [3, 2]}')
+    (tmp_path / "style.yaml").write_text(text)
+    style = load_style(tmp_path / "style.yaml", load_performance(published))
+    assert list(style.figure_size("7", (6, 3))) == [3, 2]
+    assert style.figure_size("3", (6, 3)) == (6, 3)
+
+
 def test_same_input_same_bytes_and_another_style_other_bytes(published, tmp_path):
     settings = yaml.safe_load(STYLE.read_text())
-    settings["methods"]["ties"]["colour"] = "#123456"
+    settings["methods"]["ties"]["color"] = "#123456"
     changed = tmp_path / "style.yaml"
     changed.write_text(yaml.safe_dump(settings))
-    for name, chosen in (("a", STYLE), ("c", changed)):
-        index.write(["7"], published, chosen, lambda _, folder=name: tmp_path / folder / "figure7")
+    for name, style in (("a", STYLE), ("c", changed)):
+        write_figures(["7"], published, style, tmp_path / name)
     # Once more in a process of its own, where hashes and identities of objects are different.
-    script = ROOT / "workflow" / "scripts" / "figure.py"
-    files = ["--performance", published, "--style", STYLE, "--out", tmp_path / "b" / "figure7"]
-    sizes = ["--sizes", "1B,8B,24B,64B"]
-    subprocess.run([sys.executable, script, "--figure", "7", *files, *sizes], check=True)
+    files = ["--performance", published, "--style", STYLE, "--out", tmp_path / "b"]
+    words = ["--figures", "7", *files, "--sizes", "1B", "8B", "24B", "64B"]
+    subprocess.run([sys.executable, "-m", "mergescale", "figures", *words], check=True)
     for kind in ("svg", "pdf", "png"):
         first, second, other = (
             (tmp_path / name / f"figure7.{kind}").read_bytes() for name in "abc"

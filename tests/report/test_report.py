@@ -2,23 +2,18 @@
 
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from synthetic_study import write_study
+from synthetic_study import finish_study
 
-from mergescale.analysis import aggregate
-from mergescale.analysis import normalize as normalise
-from mergescale.report import figure_section as figures
-from mergescale.report import table_section as results
-from mergescale.report import timing_section as timing
-from mergescale.report import uncertainty_section as noise
+from mergescale.cli.main import main
+from mergescale.figures.registry import figure_names
+from mergescale.report import facts, timing
+from mergescale.report.page import percent
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ROOT / "workflow" / "scripts"
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
@@ -47,57 +42,38 @@ class Balance(HTMLParser):
             self.text.append(data)
 
 
-def script(name, *arguments):
-    subprocess.run([sys.executable, str(SCRIPTS / name), *map(str, arguments)], check=True)
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    folder = write_study(
+    """The report of a synthetic study, made by the commands that the rules call."""
+    folder = finish_study(
         tmp_path_factory.mktemp("study"), sizes=("38k", "130k"), counts=(2, 8), zero_task="ropes"
     )
-    performance = folder / "performance.csv"
-    normalise.write(folder / "scores.csv", folder / "draws.csv", folder / "normalised.csv")
-    aggregate.write(folder / "normalised.csv", performance)
-    inputs = ["--performance", performance]
-    script(
-        "figure.py",
-        "--figure",
-        "all",
-        *inputs,
-        "--style",
-        ROOT / "config/style.yaml",
-        "--outdir",
-        folder / "figures",
-    )
-    inputs += ["--scores", folder / "scores.csv", "--tasks", folder / "tasks.csv"]
-    script("tables.py", *inputs, "--sizes", "38k,130k", "--outdir", folder / "tables")
     (folder / "study.json").write_text(
         json.dumps(
             {
-                "title": "A <small> study",
-                "sizes": [{"name": "38k", "parameters": 38012}],
+                "name": "<small>",
+                "sizes": [{"size": "38k", "parameters": 38012, "pt_final_loss": 0.1758}],
+                "methods": [{"method": "dare_ties", "lambda": [0.5, 1.0]}],
                 "seeds": [0, 1, 2],
                 "provenance": {"torch": "2.13.0"},
             }
         )
     )
-    (folder / "timing.csv").write_text("stage,seconds,jobs\ntraining,90,12\nmerging,30.5,\n")
-    script(
-        "report.py",
-        "--study",
-        folder / "study.json",
-        *inputs,
-        "--normalised",
-        folder / "normalised.csv",
-        "--figures",
-        folder / "figures",
-        "--tables",
-        folder / "tables",
-        "--timing",
-        folder / "timing.csv",
-        "--out",
-        folder / "report.html",
+    (folder / "timing.csv").write_text("part,seconds,jobs\ntraining,90,12\nmerging,30.5,\n")
+
+    def run(command, *names, **flags):
+        words = [word for name in names for word in (f"--{name}", folder / f"{name}.csv")]
+        words += [word for flag, value in flags.items() for word in (f"--{flag}", value)]
+        assert main([command, *map(str, words)]) == 0
+
+    run("figures", "performance", style=ROOT / "config/style.yaml", out=folder / "figures")
+    run("tables", "performance", "scores", "tasks", out=folder / "tables")
+    run(
+        "report",
+        *("performance", "scores", "normalized", "tasks"),
+        **{"study": folder / "study.json", "timing-table": folder / "timing.csv"},
+        **{name: folder / name for name in ("figures", "tables")},
+        out=folder / "report.html",
     )
     return (folder / "report.html").read_text()
 
@@ -120,37 +96,56 @@ def test_the_page_needs_nothing_from_outside(page):
 def test_the_contents_lead_to_every_section(parsed):
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link.removeprefix("#") for link in parsed.links} <= set(parsed.ids)
-    assert {f"figure{name}" for name in figures.FIGURES} <= set(parsed.ids)
+    assert {f"figure{name}" for name in figure_names()} <= set(parsed.ids)
     assert {"table1", "table4", "tasks", "noise", "left-out", "timing"} <= set(parsed.ids)
 
 
 def test_facts_are_shown_and_escaped(page, parsed):
-    text = " ".join(parsed.text)
-    assert "A <small> study" in text and "A &lt;small&gt; study" in page
-    assert "38,012" in text and "2.13.0" in text
+    text = " ".join(" ".join(parsed.text).split())
+    assert "Model merging at scale: <small> study" in text and "&lt;small&gt; study" in page
+    assert "38,012" in text and "0.176" in text and "2.13.0" in text
+    assert "Dare-TIES 0.5, 1.0" in text
     assert "2 min 00 s" in text  # 90 + 30.5 seconds, rounded
     assert "Hellaswag" in text and "Ropes" in text
 
 
-def test_what_was_left_out_is_counted(parsed):
+def test_figures_have_the_captions_of_their_files(parsed):
+    text = " ".join(" ".join(parsed.text).split())
+    assert "Figure 3. Held-in performance against model size" in text
+    assert "Error bars: from the lowest to the highest draw" in text
+
+
+def test_names_are_labels_and_not_identifiers(parsed):
     text = " ".join(parsed.text)
+    assert "Multiple-choice QA" in text and "Accuracy" in text and "held-out" in text
+    assert not {"multiple_choice_qa", "dare_ties", "held_out", "task_arithmetic"} & set(
+        text.split()
+    )
+
+
+def test_a_job_that_spends_time_on_several_parts_is_one_job(tmp_path):
+    (tmp_path / "timing.csv").write_text("part,seconds,jobs\nstart-up,5,12\nother,5,12\n")
+    assert timing.shares(tmp_path / "timing.csv")["jobs"] == 12
+    (tmp_path / "timing.csv").write_text("part,seconds,jobs\n")
+    assert timing.shares(tmp_path / "timing.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.874, "87%"), (-0.002, "0%"), (-0.3, "-30%"), (float("nan"), "")]
+)
+def test_percent(share, text):
+    assert percent(share) == text
+
+
+def test_a_provenance_of_any_shape_is_shown():
+    assert facts.provenance_facts(None) == []
+    (fact,) = facts.provenance_facts({"versions": {"torch": "2.13.0"}})
+    assert (fact.label, fact.rows) == ("Versions", [["torch", "2.13.0"]])
+
+
+def test_what_was_left_out_is_counted(parsed):
+    text = " ".join(" ".join(parsed.text).split())
     assert re.search(r"\d+ of [\d,]+ scores have a reference", text)
-
-
-def test_cells_whose_draws_cannot_differ_are_not_called_noise(tmp_path):
-    from mergescale.analysis import tidy_tables as records
-
-    study = write_study(tmp_path, sizes=("38k",), counts=(2, 8))
-    normalise.write(study / "scores.csv", study / "draws.csv", study / "normalised.csv")
-    assert noise.varied_counts(records.read(study / "normalised.csv", records.NORMALISED)) == [2]
-
-
-def test_share_and_chance():
-    assert results.share(0.625, 0.25, 1.0) == 0.5
-    assert results.share(0.5, 0.5, 0.5) != results.share(0.5, 0.5, 0.5)  # not a number
-    # 100 rows at chance 0.5: standard error 0.05.
-    assert results.beats_chance(0.61, 0.5, 100)
-    assert not results.beats_chance(0.59, 0.5, 100)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +153,4 @@ def test_share_and_chance():
     [(7.25, "7.2 s"), (59.98, "60.0 s"), (125, "2 min 05 s"), (4000, "1 h 06 min")],
 )
 def test_durations(seconds, text):
-    assert timing.duration(seconds) == text
-
-
-def test_captions_exist_for_every_figure_and_table():
-    for name in (*(f"figure{n}" for n in figures.FIGURES), *(f"table{n}" for n in "1234"), "tasks"):
-        assert len(figures.caption(name)) > 40
+    assert timing.format_duration(seconds) == text

@@ -151,7 +151,7 @@ def print_summary(results: str) -> None:
     try:
         rows = list(csv.DictReader((folder / "timing.csv").open(newline="")))
         total = sum(float(row["seconds"]) for row in rows)
-        parts = ", ".join(f"{row['stage']} {float(row['seconds']) / total:.0%}" for row in rows)
+        parts = ", ".join(f"{row['part']} {float(row['seconds']) / total:.0%}" for row in rows)
         print(f"Time of all jobs together: {total / 60:.1f} min ({parts})")
     except (OSError, KeyError, ValueError, ZeroDivisionError):
         pass

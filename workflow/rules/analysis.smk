@@ -1,13 +1,13 @@
-"""From scores to normalised performance, and the tables."""
+"""From scores to normalized performance, and the tables."""
 
 
 rule performance:
-    """Normalise by experts and bases; average over datasets, categories and draws."""
+    """Normalize by experts and bases; average over datasets, categories and draws."""
     input:
         scores="results/{study}/scores.csv",
         draws="results/{study}/draws.csv",
     output:
-        normalised="results/{study}/normalised.csv",
+        normalized="results/{study}/normalized.csv",
         performance="results/{study}/performance.csv",
     log:
         "logs/performance/{study}.log",
@@ -18,8 +18,8 @@ rule performance:
     params:
         code=code_digest("analysis"),
     shell:
-        "mergescale analyse --scores {input.scores} --draws {input.draws}"
-        " --normalised {output.normalised} --performance {output.performance}"
+        "mergescale performance --scores {input.scores} --draws {input.draws}"
+        " --normalized {output.normalized} --performance {output.performance}"
         " --timing {log}.json 2> {log}"
 
 
@@ -30,12 +30,16 @@ rule tables:
         scores="results/{study}/scores.csv",
         tasks="results/{study}/tasks.csv",
     output:
-        expand("results/{{study}}/tables/{table}.{format}", table=TABLES, format=["md", "tex"]),
+        expand(
+            "results/{{study}}/tables/{table}.{format}",
+            table=TABLES,
+            format=["md", "tex", "rst"],
+        ),
         **{
             table: report(
                 f"results/{{study}}/tables/{table}.csv",
                 category="Tables",
-                caption=f"../report/{table}.rst",
+                caption=caption_file(f"tables/{table}"),
                 labels={"table": table.removeprefix("table")},
             )
             for table in TABLES
@@ -48,11 +52,10 @@ rule tables:
         **job_resources("tables"),
     params:
         code=code_digest("tables"),
-        script=f"{SCRIPTS}/tables.py",
-        sizes=",".join(SIZES),
-        methods=",".join(METHODS),
+        sizes=SIZES,
+        methods=METHODS,
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python {params.script} --performance {input.performance} --scores {input.scores}"
+        "mergescale tables --performance {input.performance} --scores {input.scores}"
         " --tasks {input.tasks} --sizes {params.sizes} --methods {params.methods}"
-        " --outdir {params.folder} --timing {log}.json 2> {log}"
+        " --out {params.folder} --timing {log}.json 2> {log}"

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from mergescale import config as study
+from mergescale.figures.registry import figure_names
 from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.stages.draws import draw
 from mergescale_snakemake.guard import guard_run
@@ -28,7 +29,7 @@ DRAWS = [
     f"n{count}-s{seed}" for count in config["draws"]["counts"] for seed in config["draws"]["seeds"]
 ]
 FORMATS = ["pdf", "svg", "png"]
-FIGURES = ["figure1a", "figure1b", *(f"figure{number}" for number in range(2, 8))]
+FIGURES = [f"figure{name}" for name in figure_names()]
 TABLES = ["table1", "table2", "table3", "table4", "tasks"]
 MODEL_FILES = [
     "config.json",
@@ -38,7 +39,6 @@ MODEL_FILES = [
     "training.json",
 ]
 # Relative, as all paths are: a project that was moved has nothing to do again.
-SCRIPTS = "workflow/scripts"
 ENVIRONMENT = "../../envs/mergescale.yaml"
 
 prepare_job_environment(workflow)
@@ -70,6 +70,11 @@ def flags(settings):
 def as_json(value):
     """A value as one argument of the shell."""
     return shlex.quote(json.dumps(value, separators=(",", ":")))
+
+
+def caption_file(name):
+    """The caption of a figure or table in Snakemake's own report; the stage writes it."""
+    return str(Path(f"results/{STUDY}/{name}.rst").absolute())
 
 
 def files_of(folder):

@@ -1,4 +1,4 @@
-"""Figures 1-7, each from performance.csv alone, in one style."""
+"""All figures, each from performance.csv alone, in one style."""
 
 STYLE = "config/style.yaml"
 
@@ -9,12 +9,16 @@ rule figures:
         performance="results/{study}/performance.csv",
         style=STYLE,
     output:
-        expand("results/{{study}}/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "svg"]),
+        expand(
+            "results/{{study}}/figures/{figure}.{format}",
+            figure=FIGURES,
+            format=["pdf", "svg", "rst"],
+        ),
         **{
             figure: report(
                 f"results/{{study}}/figures/{figure}.png",
                 category="Figures",
-                caption=f"../report/{figure}.rst",
+                caption=caption_file(f"figures/{figure}"),
                 labels={"figure": figure.removeprefix("figure")},
             )
             for figure in FIGURES
@@ -29,10 +33,10 @@ rule figures:
         **job_resources("figures"),
     params:
         code=code_digest("figures"),
-        script=f"{SCRIPTS}/figure.py",
-        sizes=",".join(SIZES),
-        methods=",".join(METHODS),
+        sizes=SIZES,
+        methods=METHODS,
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python {params.script} --figure all --performance {input.performance} --style {input.style}"
-        " --sizes {params.sizes} --methods {params.methods} --outdir {params.folder} --timing {log}.json 2> {log}"
+        "mergescale figures --performance {input.performance} --style {input.style}"
+        " --sizes {params.sizes} --methods {params.methods} --out {params.folder}"
+        " --timing {log}.json 2> {log}"

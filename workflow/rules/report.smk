@@ -20,10 +20,10 @@ rule study_record:
                 "seed": config["seed"],
                 "sizes": SIZES,
                 "bases": BASES,
-                "held-in categories": list(HELD_IN),
-                "held-out categories": list(HELD_OUT),
-                "experts merged": config["draws"]["counts"],
-                "draws of each count": len(config["draws"]["seeds"]),
+                "held_in_categories": list(HELD_IN),
+                "held_out_categories": list(HELD_OUT),
+                "counts": config["draws"]["counts"],
+                "draws_per_count": len(config["draws"]["seeds"]),
                 "methods": [
                     {"method": name, **study.method_settings(config, name)} for name in METHODS
                 ],
@@ -36,12 +36,12 @@ rule study_record:
 
 
 rule timing:
-    """Sum up where the wall time of the study's jobs went."""
+    """Sum up what the wall time of the study's jobs was spent on."""
     input:
         "results/{study}/performance.csv",
-        # After the figures, to count them in; a new style of figures is no reason to count again.
-        ancient("results/{study}/figures/figure1a.png"),
-        ancient("results/{study}/tables/table1.csv"),
+        # After the figures, to count them in; redrawn figures are no reason to count again.
+        ancient(f"results/{{study}}/figures/{FIGURES[0]}.png"),
+        ancient(f"results/{{study}}/tables/{TABLES[0]}.csv"),
     output:
         "results/{study}/timing.csv",
     log:
@@ -51,7 +51,7 @@ rule timing:
     resources:
         **job_resources("timing"),
     shell:
-        "mergescale timing-table --study {wildcards.study} --out {output} 2> {log}"
+        "mergescale timing --study {wildcards.study} --out {output} 2> {log}"
 
 
 rule report:
@@ -59,12 +59,14 @@ rule report:
     input:
         study="results/{study}/study.json",
         performance="results/{study}/performance.csv",
-        normalised="results/{study}/normalised.csv",
+        normalized="results/{study}/normalized.csv",
         scores="results/{study}/scores.csv",
         tasks="results/{study}/tasks.csv",
         timing="results/{study}/timing.csv",
         figures=expand(
-            "results/{{study}}/figures/{figure}.{format}", figure=FIGURES, format=["svg", "png"]
+            "results/{{study}}/figures/{figure}.{format}",
+            figure=FIGURES,
+            format=["svg", "png", "rst"],
         ),
         tables=expand("results/{{study}}/tables/{table}.csv", table=TABLES),
     output:
@@ -77,11 +79,10 @@ rule report:
         **job_resources("report"),
     params:
         code=code_digest("report"),
-        script=f"{SCRIPTS}/report.py",
         figures=lambda w, input: Path(input.figures[0]).parent,
         tables=lambda w, input: Path(input.tables[0]).parent,
     shell:
-        "python {params.script} --study {input.study} --performance {input.performance}"
-        " --scores {input.scores} --normalised {input.normalised} --tasks {input.tasks}"
-        " --figures {params.figures} --tables {params.tables} --timing {input.timing}"
+        "mergescale report --study {input.study} --performance {input.performance}"
+        " --scores {input.scores} --normalized {input.normalized} --tasks {input.tasks}"
+        " --figures {params.figures} --tables {params.tables} --timing-table {input.timing}"
         " --out {output} 2> {log}"

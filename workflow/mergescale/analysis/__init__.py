@@ -1,1 +1,1 @@
-"""From scores to normalised performance, tables and tidy files; nothing here draws."""
+"""From scores to normalized performance and tables; nothing here draws."""

@@ -1,12 +1,26 @@
-"""Tables 1-4: methods by sizes and counts, the spread of the draws beside each number."""
+"""Tables 1-4: methods by sizes and counts, with the range of the draws beside each number."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from mergescale.analysis import labels
-from mergescale.analysis import tidy_tables as records
-from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT, MULTITASK
-from mergescale.analysis.writing import replace_text
+from mergescale.analysis.tidy_tables import (
+    HELD_IN,
+    HELD_OUT,
+    MULTITASK,
+    PERFORMANCE,
+    sort_rows,
+    unique_values,
+    write_table,
+)
+from mergescale.provenance.atomic import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The paper's order: the tables of the instruction-tuned bases come first.
 TABLES = {
@@ -16,102 +30,152 @@ TABLES = {
     "table4": ("pt", HELD_OUT),
 }
 COLUMNS = {
-    name: records.PERFORMANCE[name]
+    name: PERFORMANCE[name]
     for name in (
-        "base",
-        "role",
-        "method",
-        "size",
-        "count",
-        "mean",
-        "spread_low",
-        "spread_high",
-        "std",
-        "draws",
+        *("base", "role", "method", "size", "count"),
+        *("mean", "spread_low", "spread_high", "std", "draws"),
     )
 }
+_KINDS_OF_BASES = {"it": "instruction-tuned", "pt": "pre-trained"}
+
+
+class Cell(NamedTuple):
+    """Normalized performance of a method at a size and count: the mean, and how draws vary."""
+
+    mean: float
+    low: float
+    high: float
+    draws: int
+
+    @property
+    def number(self) -> str:
+        """The mean with two decimals, such as "0.87"."""
+        return f"{self.mean:.2f}"
+
+    def spread(self, dash: str = "-") -> str:
+        """The lowest and the highest draw, such as "0.83-0.90".
+
+        Empty where the draws do not differ: for a single draw, for draws of the same experts, and
+        for the multitask model on held-out tasks.
+        """
+        if self.draws < 2 or self.low == self.high:
+            return ""
+        return f"{self.low:.2f}{dash}{self.high:.2f}"
 
 
 @dataclass(frozen=True)
-class Table:
-    """One of Tables 1-4; `rows` is a DataFrame with the columns COLUMNS."""
+class PerformanceTable:
+    """One of Tables 1-4; `rows` has the columns COLUMNS, the lists are in the order of display."""
 
     name: str
     base: str
     role: str
-    methods: list
-    sizes: list
-    counts: list
-    rows: object
+    methods: list[str]
+    sizes: list[str]
+    counts: list[int]
+    rows: pd.DataFrame
 
     @property
     def title(self) -> str:
-        number = self.name.removeprefix("table")
-        return f"Table {number}: {labels.base(self.base)} bases, {labels.role(self.role)} tasks"
+        """Such as "Table 1: IT bases, held-in tasks"."""
+        return f"Table {self.name.removeprefix('table')}: {self.subject}"
 
-    def cell(self, method, size, count):
-        """The performance row of a cell as a named tuple, or None where there is no number."""
+    @property
+    def subject(self) -> str:
+        """The title without its number."""
+        return f"{labels.base_label(self.base)} bases, {labels.role_label(self.role)} tasks"
+
+    @property
+    def caption(self) -> str:
+        """What the numbers are, in two sentences."""
+        kind = _KINDS_OF_BASES.get(self.base, self.base)
+        reference = "the matching expert's" if self.role == HELD_IN else "the base model's own"
+        return (
+            f"Normalized performance on {labels.role_label(self.role)} tasks, {kind} bases: the "
+            f"merge's score over {reference}. Mean over the draws of n constituents; in "
+            "parentheses the lowest and the highest draw, where they differ."
+        )
+
+    def cell(self, method: str, size: str, count: int) -> Cell | None:
+        """One cell, or None where the study has no number."""
         rows = self.rows
         match = rows[
             (rows["method"] == method) & (rows["size"] == size) & (rows["count"] == count)
         ].dropna(subset=["mean"])
-        return next(match.itertuples(), None)
+        for row in match.itertuples():
+            return Cell(row.mean, row.spread_low, row.spread_high, row.draws)
+        return None
 
 
-def build(performance, name: str, sizes=None, methods=None) -> Table:
-    """Cut one of Tables 1-4 out of `performance` (columns PERFORMANCE).
+def build_table(
+    performance: pd.DataFrame,
+    name: str,
+    sizes: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+) -> PerformanceTable:
+    """Cut one of Tables 1-4 out of a table with the columns PERFORMANCE.
 
-    `sizes` and `methods` give the order; without them it is the order of appearance. Multitask is
-    always the last row. Methods the file holds beyond the list are not dropped.
+    Args:
+        performance: the rows of performance.csv.
+        name: a key of TABLES.
+        sizes: the sizes to show, in order; by default all, in order of appearance.
+        methods: the order of the methods; those beyond the list follow, and Multitask is last.
     """
     base, role = TABLES[name]
-    sizes = sizes or records.appearance(performance["size"])
-    listed = [method for method in methods or () if method != MULTITASK]
-    methods = records.appearance(performance["method"], first=listed, last=(MULTITASK,))
+    sizes = list(sizes or unique_values(performance["size"]))
+    first = [method for method in methods or () if method != MULTITASK]
+    methods = unique_values(performance["method"], first=first, last=(MULTITASK,))
     counts = sorted(int(count) for count in performance["count"].dropna().unique())
-    chosen = (performance["base"] == base) & (performance["role"] == role)
-    rows = performance[chosen & performance["size"].isin(sizes)]
+    selected = (performance["base"] == base) & (performance["role"] == role)
+    rows = performance[selected & performance["size"].isin(sizes)]
     orders = {"size": sizes, "method": methods}
-    rows = records.sort(rows, ["method", "size", "count"], orders)[list(COLUMNS)]
-    return Table(name, base, role, methods, list(sizes), counts, rows)
+    rows = sort_rows(rows, ["method", "size", "count"], orders)[list(COLUMNS)]
+    return PerformanceTable(name, base, role, methods, sizes, counts, rows)
 
 
-def number_and_spread(cell, dash="-") -> tuple[str, str]:
-    """A cell as two strings: "0.87" and "0.83-0.90" (empty for a single draw)."""
+def write_tables(
+    performance: pd.DataFrame,
+    folder: Path,
+    sizes: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+) -> None:
+    """Write table1 to table4 into `folder`: .csv (tidy), .md, .tex, and the caption as .rst."""
+    for name in TABLES:
+        table = build_table(performance, name, sizes, methods)
+        write_table(table.rows, folder / f"{name}.csv", COLUMNS)
+        write_text(folder / f"{name}.md", markdown(table))
+        write_text(folder / f"{name}.tex", latex(table))
+        write_text(folder / f"{name}.rst", table.caption + "\n")
+
+
+def markdown(table: PerformanceTable) -> str:
+    """The table in Markdown: a block per size, in it a row per method and a column per count."""
+    blocks = [f"### {table.title}", table.caption]
+    for size in table.sizes:
+        rows = []
+        for method in table.methods:
+            cells = [_markdown_cell(table.cell(method, size, count)) for count in table.counts]
+            rows.append([labels.method_label(method), *cells])
+        head = ["Method", *(f"n = {count}" for count in table.counts)]
+        blocks += [f"#### {size}", markdown_table(head, rows, text_columns=1)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_cell(cell: Cell | None) -> str:
     if cell is None:
-        return "", ""
-    several = cell.draws > 1
-    spread = f"{cell.spread_low:.2f}{dash}{cell.spread_high:.2f}" if several else ""
-    return f"{cell.mean:.2f}", spread
+        return ""
+    return f"{cell.number} ({cell.spread()})" if cell.spread() else cell.number
 
 
-def _text(cell) -> str:
-    number, spread = number_and_spread(cell)
-    return f"{number} ({spread})" if spread else number
+def markdown_table(head: list[str], rows: list[list[str]], text_columns: int) -> str:
+    """A Markdown table whose columns after the first `text_columns` are right-aligned."""
+    from tabulate import tabulate
+
+    aligned = ["left"] * text_columns + ["right"] * (len(head) - text_columns)
+    return tabulate(rows, head, tablefmt="pipe", disable_numparse=True, colalign=aligned)
 
 
-def markdown(table: Table) -> str:
-    """The table in Markdown: a heading, then a column per size and count."""
-    columns = [(size, count) for size in table.sizes for count in table.counts]
-    lines = [f"### {table.title}", "", explanation(table), ""]
-    lines.append("| method | " + " | ".join(f"{size}, n={n}" for size, n in columns) + " |")
-    lines.append("|---|" + "---|" * len(columns))
-    for method in table.methods:
-        cells = " | ".join(_text(table.cell(method, *column)) for column in columns)
-        lines.append(f"| {labels.method(method)} | {cells} |")
-    return "\n".join(lines) + "\n"
-
-
-def explanation(table: Table) -> str:
-    """One sentence on what the numbers are."""
-    reference = "the matching expert's" if table.role == HELD_IN else "the base model's"
-    return (
-        f"Score over {reference} score; mean over the draws of n constituents, in parentheses the "
-        "lowest and the highest draw."
-    )
-
-
-def latex(table: Table) -> str:
+def latex(table: PerformanceTable) -> str:
     r"""The table in LaTeX (booktabs, graphicx), a \multicolumn header per size."""
     width = len(table.counts)
     sizes = " & ".join(rf"\multicolumn{{{width}}}{{c}}{{{escape(size)}}}" for size in table.sizes)
@@ -121,26 +185,39 @@ def latex(table: Table) -> str:
     counts = " & ".join(str(count) for _ in table.sizes for count in table.counts)
     body = []
     for method in table.methods:
-        cells = []
-        for size in table.sizes:
-            for count in table.counts:
-                number, spread = number_and_spread(table.cell(method, size, count), dash="--")
-                cells.append(rf"{number} {{\scriptsize({spread})}}" if spread else number)
+        cells = [
+            _latex_cell(table.cell(method, size, count))
+            for size in table.sizes
+            for count in table.counts
+        ]
         if method == MULTITASK:
             body.append(r"\midrule")
-        body.append(f"{escape(labels.method(method))} & " + " & ".join(cells) + r" \\")
+        body.append(f"{escape(labels.method_label(method))} & " + " & ".join(cells) + r" \\")
+    head = [rf" & {sizes} \\", rules, rf"constituents & {counts} \\"]
+    return latex_table(
+        table.name, table.caption, f"l*{{{width * len(table.sizes)}}}{{c}}", head, body
+    )
+
+
+def _latex_cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    spread = cell.spread("--")
+    return rf"{cell.number} {{\scriptsize({spread})}}" if spread else cell.number
+
+
+def latex_table(name: str, caption: str, columns: str, head: list[str], body: list[str]) -> str:
+    r"""A table environment of lines that are LaTeX already; `columns` is that of the tabular."""
     lines = [
         r"% Needs \usepackage{booktabs,graphicx}.",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(table.title.partition(': ')[2])}. {escape(explanation(table))}}}",
-        rf"\label{{tab:{table.name}}}",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{tab:{name}}}",
         r"\resizebox{\linewidth}{!}{%",
-        rf"\begin{{tabular}}{{l*{{{width * len(table.sizes)}}}{{c}}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        rf" & {sizes} \\",
-        rules,
-        rf"constituents & {counts} \\",
+        *head,
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -155,13 +232,3 @@ def escape(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
     return text
-
-
-def write(performance_csv, outdir, sizes=None, methods=None) -> None:
-    """Write table1..table4 as .csv (tidy, with the spread), .md and .tex into `outdir`."""
-    performance = records.read(performance_csv, records.PERFORMANCE)
-    for name in TABLES:
-        table = build(performance, name, sizes, methods)
-        records.write(table.rows, Path(outdir) / f"{name}.csv", COLUMNS)
-        replace_text(Path(outdir) / f"{name}.md", markdown(table))
-        replace_text(Path(outdir) / f"{name}.tex", latex(table))

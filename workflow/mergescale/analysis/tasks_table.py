@@ -4,54 +4,88 @@ A held-in task's expert is the one of its category. A held-out task has no exper
 entry is the mean over all experts of that size and base.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mergescale.analysis import labels
-from mergescale.analysis import tidy_tables as records
-from mergescale.analysis.tables import escape
-from mergescale.analysis.tidy_tables import HELD_IN, HELD_OUT
-from mergescale.analysis.writing import replace_text
+from mergescale.analysis.tables import escape, latex_table, markdown_table
+from mergescale.analysis.tidy_tables import (
+    BASES,
+    HELD_IN,
+    ROLES,
+    TASKS,
+    sort_rows,
+    unique_values,
+    write_table,
+)
+from mergescale.provenance.atomic import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODELS = ("base", "expert", "multitask")
+NOTE = (
+    "Scores on test rows. A held-out task has no expert of its own; its expert columns are the "
+    "mean over all experts."
+)
+CAPTION = (
+    "Every task with its chance level and its ceiling, and the scores of the base models, the "
+    f"experts and the multitask models at each size. {NOTE}"
+)
 
 
 @dataclass(frozen=True)
 class TasksTable:
-    """`rows`: one row a size and task; `models`: the score columns and their titles, in order."""
+    """`rows`: one row per size and task; `models`: {score column: its title}, in order."""
 
-    rows: object
-    sizes: list
-    models: dict
+    rows: pd.DataFrame
+    sizes: list[str]
+    models: dict[str, str]
 
     @property
-    def columns(self) -> dict:
-        """The columns of tasks.csv and their kinds."""
-        scores = dict.fromkeys(self.models, "number")
-        return {"size": "text", **records.TASKS, **scores}
+    def columns(self) -> dict[str, str]:
+        """The columns of tables/tasks.csv and their kinds."""
+        return {"size": "text", **TASKS, **dict.fromkeys(self.models, "number")}
 
-    def of_size(self, size):
-        """The rows of one size."""
-        return self.rows[self.rows["size"] == size]
+    def at_size(self, size: str, role: str | None = None) -> list[dict]:
+        """The rows of one size (and role) as dictionaries."""
+        rows = self.rows[self.rows["size"] == size]
+        if role is not None:
+            rows = rows[rows["role"] == role]
+        return rows.to_dict("records")
 
 
-def build(scores, tasks, sizes=None) -> TasksTable:
-    """Join the scores of bases, experts and multitask models (SCORES) to `tasks` (TASKS).
+def build_table(
+    scores: pd.DataFrame, tasks: pd.DataFrame, sizes: Sequence[str] | None = None
+) -> TasksTable:
+    """Join the scores of bases, experts and multitask models to the tasks.
 
-    Rows follow `sizes`, then held-in before held-out, then the order of `tasks`.
+    Args:
+        scores: a table with the columns SCORES.
+        tasks: a table with the columns TASKS.
+        sizes: the sizes to show, in order; by default all, in order of appearance.
+
+    Returns:
+        Rows by size, then held-in before held-out, then in the order of `tasks`.
     """
-    sizes = list(sizes or records.appearance(scores["size"]))
-    bases = records.appearance(scores["base"], first=records.BASES)
-    foreign = (
+    sizes = list(sizes or unique_values(scores["size"]))
+    bases = unique_values(scores["base"], first=BASES)
+    other_category = (
         (scores["model"] == "expert")
         & (scores["role"] == HELD_IN)
         & (scores["expert"] != scores["category"])
     )
-    single = scores[scores["model"].isin(MODELS) & ~foreign]
+    single = scores[scores["model"].isin(MODELS) & ~other_category]
     means = single.groupby(["size", "task", "model", "base"], sort=False)["score"].mean()
     wide = means.unstack(["model", "base"])
     models = {
-        f"{model}_{base}": f"{labels.base(base)} {model}" for model in MODELS for base in bases
+        f"{model}_{base}": f"{labels.base_label(base)} {model}"
+        for model in MODELS
+        for base in bases
     }
     wide = wide.reindex(columns=[(model, base) for model in MODELS for base in bases])
     wide.columns = list(models)
@@ -59,90 +93,77 @@ def build(scores, tasks, sizes=None) -> TasksTable:
     rows = rows[rows["size"].isin(sizes)]
     orders = {
         "size": sizes,
-        "role": records.ROLES,
-        "category": records.appearance(tasks["category"]),
+        "role": ROLES,
+        "category": unique_values(tasks["category"]),
         "task": list(tasks["task"]),
     }
-    rows = records.sort(rows, ["size", "role", "category", "task"], orders)
+    rows = sort_rows(rows, ["size", "role", "category", "task"], orders)
     return TasksTable(rows, sizes, models)
 
 
-def number(value) -> str:
-    """A score with two decimals; empty when there is none."""
+def write_tasks_table(
+    scores: pd.DataFrame, tasks: pd.DataFrame, folder: Path, sizes: Sequence[str] | None = None
+) -> None:
+    """Write tasks.csv, tasks.md, tasks.tex and the caption tasks.rst into `folder`."""
+    table = build_table(scores, tasks, sizes)
+    write_table(table.rows, folder / "tasks.csv", table.columns)
+    write_text(folder / "tasks.md", markdown(table))
+    write_text(folder / "tasks.tex", latex(table))
+    write_text(folder / "tasks.rst", CAPTION + "\n")
+
+
+def chance_adjusted(score: float, chance: float, ceiling: float) -> float:
+    """(score - chance) / (ceiling - chance): 0 is chance, 1 the ceiling; NaN without a range."""
+    return (score - chance) / (ceiling - chance) if ceiling > chance else float("nan")
+
+
+def beats_chance(score: float, chance: float, rows: int) -> bool:
+    """Whether a score is above chance by more than two standard errors of guessing on `rows`."""
+    return score > chance + 2 * (max(chance * (1 - chance), 0) / max(rows, 1)) ** 0.5
+
+
+def format_score(value: float) -> str:
+    """A score with two decimals; empty for NaN."""
     return "" if value != value else f"{value:.2f}"
 
 
 def markdown(table: TasksTable) -> str:
     """One Markdown table per size."""
-    head = ["task", "category", "metric", "chance", "ceiling", *table.models.values()]
-    lines = ["### All tasks", "", f"{NOTE}", ""]
+    blocks = ["### All tasks", NOTE]
+    head = ["Task", "Category", "Metric", "chance", "ceiling", *table.models.values()]
     for size in table.sizes:
-        lines += [f"#### {size}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-        for row in table.of_size(size).to_dict("records"):
-            scores = [number(row[c]) for c in ("chance", "ceiling", *table.models)]
-            names = [row["title"] or row["task"], labels.plain(row["category"])]
-            cells = [*names, labels.plain(row["metric"]), *scores]
-            lines.append("| " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-NOTE = (
-    "Scores on test rows. A held-out task has no expert of its own; its expert columns are the "
-    "mean over all experts."
-)
+        rows = []
+        for row in table.at_size(size):
+            scores = [format_score(row[c]) for c in ("chance", "ceiling", *table.models)]
+            rows.append([*_names(row), labels.metric_label(row["metric"]), *scores])
+        blocks += [f"#### {size}", markdown_table(head, rows, text_columns=3)]
+    return "\n\n".join(blocks) + "\n"
 
 
 def latex(table: TasksTable) -> str:
     """One LaTeX table (booktabs, graphicx) per size."""
     columns = ["chance", "ceiling", *table.models]
     titles = ["chance", "ceiling", *table.models.values()]
-    blocks = [r"% Needs \usepackage{booktabs,graphicx}."]
+    head = ["task & category & " + " & ".join(map(escape, titles)) + r" \\"]
+    tables = []
     for size in table.sizes:
-        body = []
-        rows = table.of_size(size)
-        for role in records.ROLES:
-            part = rows[rows["role"] == role]
-            if part.empty:
-                continue
+        parts = []
+        for role in ROLES:
             span = rf"\multicolumn{{{2 + len(columns)}}}{{l}}"
-            body.append(rf"{span}{{\emph{{{labels.role(role)}}}}} \\")
-            for row in part.to_dict("records"):
-                names = [row["title"] or row["task"], labels.plain(row["category"])]
-                cells = [*map(escape, names), *(number(row[c]) for c in columns)]
-                body.append(" & ".join(cells) + r" \\")
-            if role == HELD_OUT:
-                continue
-            body.append(r"\midrule")
-        if body and body[-1] == r"\midrule":
-            body.pop()
-        blocks.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    r"\centering",
-                    rf"\caption{{All tasks at size {escape(size)}. {escape(NOTE)}}}",
-                    rf"\label{{tab:tasks-{size}}}",
-                    r"\resizebox{\linewidth}{!}{%",
-                    rf"\begin{{tabular}}{{ll*{{{len(columns)}}}{{c}}}}",
-                    r"\toprule",
-                    "task & category & " + " & ".join(map(escape, titles)) + r" \\",
-                    r"\midrule",
-                    *body,
-                    r"\bottomrule",
-                    r"\end{tabular}}",
-                    r"\end{table}",
-                ]
-            )
+            lines = [rf"{span}{{\emph{{{labels.role_label(role)}}}}} \\"]
+            for row in table.at_size(size, role):
+                cells = [*map(escape, _names(row)), *(format_score(row[c]) for c in columns)]
+                lines.append(" & ".join(cells) + r" \\")
+            if len(lines) > 1:
+                parts.append("\n".join(lines))
+        body = [f"\n{chr(92)}midrule\n".join(parts)]
+        caption = f"All tasks at size {size}. {NOTE}"
+        tables.append(
+            latex_table(f"tasks-{size}", caption, f"ll*{{{len(columns)}}}{{c}}", head, body)
         )
-    return "\n\n".join(blocks) + "\n"
+    return "\n".join(tables)
 
 
-def write(scores_csv, tasks_csv, outdir, sizes=None) -> None:
-    """Write tasks.csv, tasks.md and tasks.tex into `outdir`."""
-    scores = records.read(scores_csv, records.SCORES)
-    tasks = records.read(tasks_csv, records.TASKS)
-    table = build(scores, tasks, sizes)
-    records.write(table.rows, Path(outdir) / "tasks.csv", table.columns)
-    replace_text(Path(outdir) / "tasks.md", markdown(table))
-    replace_text(Path(outdir) / "tasks.tex", latex(table))
+def _names(row: dict) -> list[str]:
+    """A task's title and its category."""
+    return [row["title"] or row["task"], labels.category_label(row["category"])]

@@ -1,11 +1,20 @@
-"""The tidy files of a study: their columns, and reading and writing them the same way everywhere.
+"""The tidy tables of a study (CSV files): their columns, and how they are read and written.
 
 A column is "text", "integer" or "number". An empty cell is an empty string in a text column and a
 missing value in the others. Numbers are written with six decimals and Unix line ends, so equal
 contents are equal bytes.
 """
 
-from mergescale.analysis.writing import replace_text
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergescale.provenance.atomic import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HELD_IN, HELD_OUT = "held_in", "held_out"
 ROLES = (HELD_IN, HELD_OUT)
@@ -30,7 +39,7 @@ SCORES = {
     "lambda": "number",
 }
 DRAWS = {"count": "integer", "seed": "integer", "categories": "text"}
-NORMALISED = {
+NORMALIZED = {
     "size": "text",
     "base": "text",
     "method": "text",
@@ -41,7 +50,7 @@ NORMALISED = {
     "task": "text",
     "score": "number",
     "reference": "number",
-    "normalised": "number",  # empty where the reference is 0
+    "normalized": "number",  # empty where the reference is 0
 }
 PERFORMANCE = {
     "size": "text",
@@ -66,21 +75,29 @@ TASKS = {
     "ceiling": "number",
     "rows": "integer",
 }
-TIMING = {"stage": "text", "seconds": "number", "jobs": "integer"}
+TIMING = {"part": "text", "seconds": "number", "jobs": "integer"}  # parts of a job, such as reading
 
 
-def read(path, columns: dict):
-    """Read a tidy file as a pandas DataFrame with exactly `columns`, in their order.
+def read_table(path: str | Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a tidy table with exactly `columns`, in their order.
 
-    Integers are nullable (Int64), numbers are float64 with NaN for an empty cell.
-    Raises ValueError naming the file and the column when one is missing or holds something else.
+    Args:
+        path: the CSV file; columns beyond `columns` are dropped.
+        columns: {name: "text", "integer" or "number"}.
+
+    Returns:
+        Text columns hold str, integers are nullable (Int64), numbers float64 with NaN for an empty
+        cell.
+
+    Raises:
+        ValueError: a column is missing or has a value of another kind; names file and column.
     """
     import pandas as pd
 
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise ValueError(f"{path}: no column {missing[0]}; it must have {', '.join(columns)}")
+        raise ValueError(f"{path} has no column {missing[0]}; it must have {', '.join(columns)}")
     frame = frame[list(columns)].copy()
     for column, kind in columns.items():
         if kind == "text":
@@ -93,24 +110,28 @@ def read(path, columns: dict):
     return frame
 
 
-def write(frame, path, columns: dict) -> None:
-    """Write `frame` to `path` as a tidy file, atomically and byte for byte reproducibly."""
+def write_table(frame: pd.DataFrame, path: str | Path, columns: Iterable[str]) -> None:
+    """Write the `columns` of `frame` as a tidy table, atomically and byte for byte reproducibly."""
     text = frame[list(columns)].to_csv(index=False, float_format="%.6f", lineterminator="\n")
-    replace_text(path, text)
+    write_text(path, text)
 
 
-def appearance(values, first=(), last=()) -> list:
+def unique_values(
+    values: Iterable[str], first: Collection[str] = (), last: Collection[str] = ()
+) -> list[str]:
     """The distinct non-empty `values` in order of appearance, `first` ahead and `last` behind."""
     seen = list(dict.fromkeys(value for value in values if value != ""))
     middle = [value for value in seen if value not in first and value not in last]
     return [v for v in first if v in seen] + middle + [v for v in last if v in seen]
 
 
-def sort(frame, by: list, orders: dict):
+def sort_rows(
+    frame: pd.DataFrame, by: Sequence[str], orders: Mapping[str, Sequence[object]]
+) -> pd.DataFrame:
     """Sort `frame` by the columns `by`; a column in `orders` follows that list of its values."""
     ranks = {column: {v: i for i, v in enumerate(values)} for column, values in orders.items()}
 
-    def key(column):
+    def key(column: pd.Series) -> pd.Series:
         return column.map(ranks[column.name]).astype(int) if column.name in ranks else column
 
-    return frame.sort_values(by, key=key, kind="stable", ignore_index=True)
+    return frame.sort_values(list(by), key=key, kind="stable", ignore_index=True)

@@ -1,1 +1,1 @@
-"""The paper's figures: each drawn from performance.csv alone, in one shared style."""
+"""The paper's figures: each a file `figure_<name>.py`, drawn from performance.csv in one style."""

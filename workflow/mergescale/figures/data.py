@@ -1,47 +1,76 @@
 """What a figure is drawn from: performance.csv and the order of its sizes, methods and bases."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from mergescale.analysis import tidy_tables as records
-from mergescale.analysis.tidy_tables import MULTITASK
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergescale.analysis.tidy_tables import (
+    BASES,
+    MULTITASK,
+    PERFORMANCE,
+    read_table,
+    sort_rows,
+    unique_values,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Performance:
     """The rows of performance.csv that have a mean; every list is in drawing order."""
 
-    rows: object
-    sizes: list
-    methods: list  # without multitask
-    bases: list
-    counts: list
+    rows: pd.DataFrame
+    sizes: list[str]
+    methods: list[str]  # without multitask
+    bases: list[str]
+    counts: list[int]
 
-    def series(self, along: str, order: list, **where):
-        """The rows matching `where` (column=value), in the order of `along` over `order`."""
+    def series(self, along: str, order: Sequence[object], **where: object) -> pd.DataFrame:
+        """The rows that match `where` (column=value), in the order of `along` over `order`."""
         rows = self.rows
         for column, value in where.items():
             rows = rows[rows[column] == value]
         rows = rows[rows[along].isin(order)]
-        return records.sort(rows, [along], {along: order})
+        return sort_rows(rows, [along], {along: order})
 
-    def some_sizes(self) -> list:
+    @property
+    def shown_sizes(self) -> list[str]:
         """The smallest, the second largest and the largest size: the panels of Figures 2 and 5.
 
-        (The paper shows 1B, 24B and 64B of 1B, 8B, 24B and 64B.) All sizes when there are fewer.
+        The paper shows 1B, 24B and 64B of 1B, 8B, 24B and 64B. All sizes where there are at most
+        three.
         """
         return self.sizes if len(self.sizes) <= 3 else [self.sizes[0], *self.sizes[-2:]]
 
+    @property
+    def omitted_sizes(self) -> list[str]:
+        """The sizes that Figures 2 and 5 leave out."""
+        return [size for size in self.sizes if size not in self.shown_sizes]
 
-def load(performance_csv, sizes=None, methods=None) -> Performance:
+    @property
+    def draws_differ(self) -> bool:
+        """Whether any cell has a lowest draw below its highest one."""
+        return bool((self.rows["spread_low"] < self.rows["spread_high"]).any())
+
+
+def load_performance(
+    path: Path, sizes: Sequence[str] | None = None, methods: Sequence[str] | None = None
+) -> Performance:
     """Read performance.csv.
 
-    `sizes` (smallest first) and `methods` give the order; without them it is the order of
-    appearance. Only sizes that are listed are drawn; methods the file has beyond the list come
-    after it.
+    Args:
+        path: the file.
+        sizes: the sizes to draw, smallest first; by default all, in order of appearance.
+        methods: the order of the methods; those of the file beyond the list come after it.
     """
-    rows = records.read(performance_csv, records.PERFORMANCE).dropna(subset=["mean"])
-    sizes = list(sizes or records.appearance(rows["size"]))
-    found = records.appearance(rows["method"], first=methods or ())
+    rows = read_table(path, PERFORMANCE).dropna(subset=["mean"])
+    sizes = list(sizes or unique_values(rows["size"]))
+    found = unique_values(rows["method"], first=list(methods or ()))
     counts = sorted(int(count) for count in rows["count"].dropna().unique())
-    bases = records.appearance(rows["base"], first=records.BASES)
+    bases = unique_values(rows["base"], first=BASES)
     return Performance(rows, sizes, [m for m in found if m != MULTITASK], bases, counts)

@@ -1,11 +1,22 @@
-"""What the panels of the line figures share: marks with error bars, axes, the line at 1, legend."""
+"""What the panels of the line figures share: means with error bars, axes, the line at 1, legend."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mergescale.analysis.tidy_tables import HELD_IN
+from mergescale.figures.style import Mark, Style
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 OUTLINE = 1.0  # points by which the outline of a pale line is wider than the line
 Y_LABELS = {
@@ -14,21 +25,42 @@ Y_LABELS = {
 }
 
 
-def grid(figure, names: list, columns: int, **shared):
-    """Axes for the panels `names` (at least one), `columns` a row; returns a list in order."""
-    columns = max(1, min(columns, len(names)))
-    rows = max(1, math.ceil(len(names) / columns))
-    axes = figure.subplots(rows, columns, squeeze=False, **shared).flatten().tolist()
-    for spare in axes[max(1, len(names)) :]:
+def panel_grid(figure: Figure, panels: Sequence[Any], columns: int, **shared: Any) -> list[Axes]:
+    """Axes for the panels (at least one), `columns` to a row, in order; `shared` as in subplots."""
+    number = max(1, len(panels))
+    columns = max(1, min(columns, number))
+    axes = figure.subplots(math.ceil(number / columns), columns, squeeze=False, **shared)
+    axes = axes.flatten().tolist()
+    for spare in axes[number:]:
         spare.remove()
-    return axes[: max(1, len(names))]
+    return axes[:number]
 
 
-def marks(axes, xs, rows, mark, style, *, label="", line=True, zorder=3):
-    """Draw the means of `rows` at `xs` with thin bars from spread_low to spread_high.
+def plot_means(
+    axes: Axes,
+    xs: Sequence[float] | np.ndarray,
+    rows: pd.DataFrame,
+    mark: Mark,
+    style: Style,
+    *,
+    label: str = "",
+    line: bool = True,
+    zorder: float = 3,
+) -> Line2D | None:
+    """Draw the means of `rows` at `xs`, with thin bars from the lowest to the highest draw.
 
-    `rows` is a DataFrame with the columns of performance.csv, `xs` one position per row. A mark
-    with an edge (a pale colour) is outlined.
+    Args:
+        axes: the panel.
+        xs: one position per row.
+        rows: rows with the columns PERFORMANCE.
+        mark: color and marker; one with an edge (a pale color) is outlined.
+        style: the shared style.
+        label: the series' name.
+        line: whether the means are connected.
+        zorder: matplotlib's drawing order.
+
+    Returns:
+        The line of the means; None where there are no rows.
     """
     if len(rows) == 0:
         return None
@@ -40,8 +72,8 @@ def marks(axes, xs, rows, mark, style, *, label="", line=True, zorder=3):
         mean,
         yerr=[below, above],
         fmt="none",
-        ecolor=mark.edge or mark.colour,
-        elinewidth=style.settings["error_line_width"],
+        ecolor=mark.edge or mark.color,
+        elinewidth=style.settings.error_line_width,
         capsize=0,
         zorder=zorder - 0.5,
     )
@@ -52,24 +84,24 @@ def marks(axes, xs, rows, mark, style, *, label="", line=True, zorder=3):
             mean,
             color=mark.edge,
             zorder=zorder - 0.2,
-            linewidth=style.settings["line_width"] + OUTLINE,
+            linewidth=style.settings.line_width + OUTLINE,
         )
-    (drawn,) = axes.plot(
+    (means,) = axes.plot(
         xs,
         mean,
         linestyle="-" if line else "none",
         label=label,
         zorder=zorder,
-        **look(mark, style),
+        **line_properties(mark, style),
     )
-    return drawn
+    return means
 
 
-def look(mark, style) -> dict:
+def line_properties(mark: Mark, style: Style) -> dict[str, Any]:
     """Line properties of a mark; a star needs more room than a disc to look as large."""
-    size = style.settings["marker_size"] * (1.6 if mark.marker == "*" else 1)
+    size = style.settings.marker_size * (1.6 if mark.marker == "*" else 1)
     return {
-        "color": mark.colour,
+        "color": mark.color,
         "marker": mark.marker,
         "markersize": size,
         "markeredgecolor": mark.edge or "white",
@@ -77,36 +109,26 @@ def look(mark, style) -> dict:
     }
 
 
-def key(mark, label: str, style, *, line=True):
-    """A legend entry for a mark: what is drawn, and its label."""
-    drawn = Line2D([], [], linestyle="-" if line else "none", **look(mark, style))
-    if mark.edge and line:
-        width = style.settings["line_width"] + OUTLINE
-        return (Line2D([], [], color=mark.edge, linewidth=width), drawn), label
-    return drawn, label
-
-
-def reference(axes, style, role: str, *, labelled=True):
+def reference_line(axes: Axes, style: Style, role: str, *, labeled: bool = True) -> None:
     """The dashed line at 1; its label, right of the axes, says what it stands for."""
-    colour = style.settings["reference_colour"]
-    axes.axhline(1, color=colour, linestyle=(0, (4, 3)), linewidth=0.9, zorder=2)
-    if labelled:
-        text = "experts" if role == HELD_IN else "base"
+    color = style.settings.reference_color
+    axes.axhline(1, color=color, linestyle=(0, (4, 3)), linewidth=0.9, zorder=2)
+    if labeled:
         axes.text(
             1.02,
             1,
-            text,
+            "experts" if role == HELD_IN else "base",
             transform=axes.get_yaxis_transform(),
             va="center",
             ha="left",
-            fontsize=style.settings["small_font_size"],
-            color=colour,
+            fontsize=style.settings.small_font_size,
+            color=color,
         )
 
 
-def say_if_empty(axes, style, drawn) -> None:
-    """Say so in a panel in which nothing was drawn."""
-    if not any(one is not None for one in drawn):
+def note_if_empty(axes: Axes, style: Style, drawn: Sequence[Line2D | None]) -> None:
+    """Write "no results" into a panel in which nothing was drawn."""
+    if not any(line is not None for line in drawn):
         axes.text(
             0.5,
             0.3,
@@ -114,16 +136,16 @@ def say_if_empty(axes, style, drawn) -> None:
             transform=axes.transAxes,
             ha="center",
             va="center",
-            fontsize=style.settings["font_size"],
-            color=style.settings["reference_colour"],
+            fontsize=style.settings.font_size,
+            color=style.settings.reference_color,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
             zorder=5,
         )
 
 
-def count_axis(axes, counts: list, label="number of experts merged") -> None:
-    """An x-axis of numbers of constituents, with a tick at each one that was merged."""
-    margin = 0.4 * step(counts)
+def count_axis(axes: Axes, counts: Sequence[int], label: str = "number of experts merged") -> None:
+    """An x-axis of numbers of experts, with a tick at each count of the study."""
+    margin = 0.4 * min_step(counts)
     axes.set_xticks(counts, [str(count) for count in counts])
     if counts:
         axes.set_xlim(counts[0] - margin, counts[-1] + margin)
@@ -131,7 +153,7 @@ def count_axis(axes, counts: list, label="number of experts merged") -> None:
         axes.set_xlabel(label)
 
 
-def name_axis(axes, names: list, label="", *, room=12) -> None:
+def name_axis(axes: Axes, names: Sequence[str], label: str = "", *, room: int = 12) -> None:
     """An x-axis with a tick per name; names that do not fit into `room` characters are slanted."""
     if sum(len(name) + 1 for name in names) > room:
         axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
@@ -142,15 +164,26 @@ def name_axis(axes, names: list, label="", *, room=12) -> None:
         axes.set_xlabel(label)
 
 
-def finish(axes_list) -> None:
-    """Round y ticks and room above and below the data, the line at 1 included."""
-    for axes in axes_list:
+def round_y_ticks(all_axes: Sequence[Axes]) -> None:
+    """Round y ticks, and room above and below the data, the line at 1 included."""
+    for axes in all_axes:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
         axes.margins(y=0.08)
 
 
-def legend(figure, entries: list, *, columns=6) -> None:
-    """A legend of entries made by `key`, below all panels, so that it never covers data."""
+def legend_entry(
+    mark: Mark, label: str, style: Style, *, line: bool = True
+) -> tuple[Line2D | tuple[Line2D, Line2D], str]:
+    """A legend entry for a mark: what is drawn, and its label."""
+    drawn = Line2D([], [], linestyle="-" if line else "none", **line_properties(mark, style))
+    if mark.edge and line:
+        width = style.settings.line_width + OUTLINE
+        return (Line2D([], [], color=mark.edge, linewidth=width), drawn), label
+    return drawn, label
+
+
+def figure_legend(figure: Figure, entries: Sequence[tuple[Any, str]], *, columns: int = 6) -> None:
+    """A legend of `legend_entry` pairs below all panels, so that it never covers data."""
     if entries:
         figure.legend(
             [drawn for drawn, _ in entries],
@@ -162,8 +195,8 @@ def legend(figure, entries: list, *, columns=6) -> None:
         )
 
 
-def step(counts: list) -> float:
-    """The least distance between two numbers of constituents."""
+def min_step(counts: Sequence[int]) -> float:
+    """The smallest distance between two counts; 1 for a single one."""
     return min((b - a for a, b in zip(counts, counts[1:], strict=False)), default=1)
 
 

@@ -1,20 +1,27 @@
-"""One look for every figure: which colour and marker belongs to which method, base and size.
+"""One style for every figure: which color and marker each method, kind of base and size has.
 
-A method, base or size has the same colour in every figure. Files are the same bytes for the same
+A method, base or size has the same color in every figure. Files are the same bytes for the same
 numbers and style: no dates, no program versions, fixed identifiers in the SVG.
 """
 
+from __future__ import annotations
+
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import seaborn
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mergescale.analysis.writing import replace_bytes
+from mergescale.figures.data import Performance
+from mergescale.messages import did_you_mean
+from mergescale.provenance.atomic import write_bytes
+from mergescale.strict_yaml import read_mapping
 
 FORMATS = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -25,59 +32,88 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How one entity is drawn; `edge` is None or the colour of an outline."""
+    """How one entity is drawn; `edge` is None or the color of an outline."""
 
-    colour: object
-    marker: str
-    edge: object = None
+    color: str
+    marker: str = "o"
+    edge: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys of config/style.yaml, which describes them. Lengths are points, sizes inches."""
+
+    font: str
+    font_size: float
+    small_font_size: float
+    title_size: float
+    line_width: float
+    error_line_width: float
+    marker_size: float
+    png_dpi: float
+    grid_color: str
+    text_color: str
+    reference_color: str
+    methods: Mapping[str, Mark]
+    further_methods: Sequence[Mark]
+    bases: Mapping[str, Mark]
+    further_bases: Sequence[Mark]
+    size_ramp: Sequence[str]
+    size_markers: Sequence[str]
+    figure_sizes: Mapping[str, Sequence[float]]
 
 
 class Style:
     """The settings of config/style.yaml, applied to the methods, bases and sizes of a study."""
 
-    def __init__(self, settings: dict, methods=(), bases=(), sizes=()):
+    def __init__(
+        self,
+        settings: Settings,
+        methods: Sequence[str] = (),
+        bases: Sequence[str] = (),
+        sizes: Sequence[str] = (),
+    ) -> None:
         self.settings = settings
-        self._methods = _assign(methods, settings["methods"], settings["further_methods"])
-        further = [{"colour": colour} for colour in settings["further_bases"]]
-        self._bases = _assign(bases, settings["bases"], further)
-        ramp = seaborn.blend_palette(settings["sizes"]["ramp"], max(len(sizes), 2))
+        self._methods = _assign(methods, settings.methods, settings.further_methods)
+        self._bases = _assign(bases, settings.bases, settings.further_bases)
+        ramp = seaborn.blend_palette(settings.size_ramp, max(len(sizes), 2))
         ramp = ramp if len(sizes) > 1 else ramp[-1:]
-        markers = settings["sizes"]["markers"]
+        markers = settings.size_markers
         self._sizes = {
             size: Mark(matplotlib.colors.to_hex(ramp[i]), markers[i % len(markers)])
             for i, size in enumerate(sizes)
         }
 
     def method(self, name: str) -> Mark:
-        """Colour and marker of a method, or of "multitask"."""
+        """Color and marker of a method, or of "multitask"."""
         return self._methods[name]
 
     def base(self, name: str) -> Mark:
-        """Colour of a kind of base model."""
+        """Color of a kind of base model."""
         return self._bases[name]
 
     def size(self, name: str) -> Mark:
-        """Colour and marker of a model size."""
+        """Color and marker of a model size."""
         return self._sizes[name]
 
-    def figure_size(self, figure: str) -> list:
-        """Width and height of a figure in inches."""
-        return self.settings["figure_sizes"][figure]
+    def figure_size(self, name: str, default: tuple[float, float]) -> Sequence[float]:
+        """Width and height of a figure in inches: from `figure_sizes`, else the figure's own."""
+        return self.settings.figure_sizes.get(name, default)
 
-    def active(self):
+    def active(self) -> AbstractContextManager[None]:
         """A context to draw and save figures in: fonts, axes, fixed SVG identifiers."""
-        chosen = self.settings
-        small, text = chosen["small_font_size"], chosen["text_colour"]
+        settings = self.settings
+        small, text = settings.small_font_size, settings.text_color
         return matplotlib.rc_context(
             {
                 **seaborn.axes_style("ticks"),
                 **seaborn.plotting_context("paper"),
                 "font.family": "sans-serif",
-                "font.sans-serif": [chosen["font"], "DejaVu Sans"],
-                "font.size": chosen["font_size"],
-                "figure.titlesize": chosen["title_size"],
-                "axes.titlesize": chosen["font_size"],
-                "axes.labelsize": chosen["font_size"],
+                "font.sans-serif": [settings.font, "DejaVu Sans"],
+                "font.size": settings.font_size,
+                "figure.titlesize": settings.title_size,
+                "axes.titlesize": settings.font_size,
+                "axes.labelsize": settings.font_size,
                 "xtick.labelsize": small,
                 "ytick.labelsize": small,
                 "legend.fontsize": small,
@@ -95,11 +131,11 @@ class Style:
                 "axes.axisbelow": True,
                 "axes.spines.top": False,
                 "axes.spines.right": False,
-                "grid.color": chosen["grid_colour"],
+                "grid.color": settings.grid_color,
                 "grid.linewidth": 0.6,
-                "lines.linewidth": chosen["line_width"],
-                "lines.markersize": chosen["marker_size"],
-                "savefig.dpi": chosen["png_dpi"],
+                "lines.linewidth": settings.line_width,
+                "lines.markersize": settings.marker_size,
+                "savefig.dpi": settings.png_dpi,
                 "svg.hashsalt": "mergescale",
                 "svg.fonttype": "path",
                 "pdf.fonttype": 42,
@@ -107,34 +143,68 @@ class Style:
         )
 
 
-def _assign(names, known: dict, further: list) -> dict:
-    """A Mark for every name and every known entity; unknown names take `further` in turn."""
+def load_style(path: Path, performance: Performance) -> Style:
+    """Read style.yaml for the methods, bases and sizes of a study.
+
+    Raises:
+        ValueError: a key is unknown or missing, or a mark has no color; one line that names it.
+    """
+    return Style(read_settings(path), performance.methods, performance.bases, performance.sizes)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read style.yaml; raises ValueError as `load_style` does."""
+    values = read_mapping(Path(path))
+    _check_keys(path, "", values, [field.name for field in fields(Settings)])
+    for key in ("methods", "bases"):
+        values[key] = {
+            name: _mark(path, f"{key}.{name}", mark) for name, mark in (values[key] or {}).items()
+        }
+    for key in ("further_methods", "further_bases"):
+        values[key] = [_mark(path, key, mark) for mark in values[key]]
+    sizes = values["figure_sizes"] or {}
+    values["figure_sizes"] = {str(name): size for name, size in sizes.items()}
+    return Settings(**values)
+
+
+def _mark(path: Path, key: str, value: Any) -> Mark:
+    """The mark that a mapping in style.yaml stands for."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: {key} must be a mapping, such as {{color: '#0072B2'}}")
+    _check_keys(
+        path, f"{key}.", {"marker": "o", "edge": None, **value}, ["color", "marker", "edge"]
+    )
+    return Mark(**value)
+
+
+def _check_keys(path: Path, prefix: str, given: Mapping[str, Any], keys: list[str]) -> None:
+    """Every key is known, and none is missing; else ValueError."""
+    for key in given:
+        if key not in keys:
+            raise ValueError(f"{prefix}{key} is not a key of {path}{did_you_mean(key, keys)}")
+    for key in keys:
+        if key not in given:
+            raise ValueError(f"{path} has no key {prefix}{key}")
+
+
+def _assign(
+    names: Sequence[str], known: Mapping[str, Mark], further: Sequence[Mark]
+) -> dict[str, Mark]:
+    """A mark for every name and every known entity; unknown names take `further` in turn."""
     spare = [name for name in names if name not in known]
-    settings = dict(known)
-    for i, name in enumerate(spare):
-        settings[name] = further[i % len(further)]
-    return {
-        name: Mark(one["colour"], one.get("marker", "o"), one.get("edge"))
-        for name, one in settings.items()
-    }
+    return {**known, **{name: further[i % len(further)] for i, name in enumerate(spare)}}
 
 
-def load(path, performance) -> Style:
-    """Read style.yaml for the methods, bases and sizes of a `Performance`."""
-    settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return Style(settings, performance.methods, performance.bases, performance.sizes)
-
-
-def new_figure(style: Style, name: str) -> Figure:
-    """An empty figure of the size the style gives it; no window system is involved."""
-    figure = Figure(figsize=style.figure_size(name), layout="constrained")
+def new_figure(size: Sequence[float]) -> Figure:
+    """An empty figure, `size` inches wide and high; no window system is involved."""
+    figure = Figure(figsize=tuple(size), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def save(figure: Figure, stem) -> None:
+def save_figure(figure: Figure, stem: Path) -> None:
     """Write `stem`.pdf, .svg and .png; call inside `Style.active()`."""
     for kind, metadata in FORMATS.items():
         stream = io.BytesIO()
         figure.savefig(stream, format=kind, metadata=metadata)
-        replace_bytes(f"{stem}.{kind}", stream.getvalue())
+        write_bytes(f"{stem}.{kind}", stream.getvalue())

@@ -34,3 +34,14 @@ def write_json(path: str | os.PathLike[str], record: Any, *, sort_keys: bool = T
             record, indent=1, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False
         )
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `path` in UTF-8, atomically; line ends are those of `text`."""
+    write_bytes(path, text.encode("utf-8"))

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARY = Path(__file__).resolve().parent.parent
+# Code, and the report's templates and style.
+_SOURCES = (".py", ".j2", ".css")
 
 # The modules whose source decides a stage's results. A change there makes Snakemake run the stage
 # again; imported modules are invisible to its own rerun triggers.
@@ -44,16 +46,15 @@ STAGES: dict[str, tuple[str, ...]] = {
     "scoring": ("stages/evaluation_arguments.py", "stages/reference_scores.py"),
     "draws": ("stages/draws.py",),
     "collecting": ("stages/scores.py",),
-    "analysis": ("analysis",),
-    "tables": ("analysis", "../scripts/tables.py"),
+    "analysis": ("analysis/performance.py", "analysis/tidy_tables.py", "stages/performance.py"),
+    "tables": ("analysis", "stages/tables.py"),
     "figures": (
         "figures",
         "analysis/tidy_tables.py",
         "analysis/labels.py",
-        "analysis/writing.py",
-        "../scripts/figure.py",
+        "stages/figures.py",
     ),
-    "report": ("report", "analysis", "../scripts/report.py"),
+    "report": ("report", "analysis", "stages/report.py"),
 }
 
 
@@ -89,7 +90,8 @@ def code_digest(*stages: str) -> str:
     files: list[Path] = []
     for entry in sorted({entry for stage in stages for entry in STAGES[stage]}):
         root = _LIBRARY / entry
-        files += [root] if root.suffix else sorted(root.rglob("*.py"))
+        sources = (path for path in root.rglob("*") if path.suffix in _SOURCES)
+        files += [root] if root.suffix else sorted(sources)
     return _source_digest(files)
 
 

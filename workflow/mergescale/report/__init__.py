@@ -1,1 +1,1 @@
-"""report.html: the whole study on one self-contained page."""
+"""report.html: the whole study on one self-contained page, made from Jinja2 templates."""

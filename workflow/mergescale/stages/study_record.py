@@ -1,40 +1,40 @@
-"""study.json: what a study is, as the report tells it."""
+"""Write study.json: what the study is, for the report and for readers."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from mergescale import timing
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest
 from mergescale.provenance.versions import versions
 
+_CODE = ("micro_tasks", "real_tasks", "training", "evaluation", "merging", "analysis")
 
-def write_study_record(out: Path, *, about: dict, models: Path) -> None:
-    """Add to `about` the sizes' parameters and training, read from the models' records."""
-    sizes = []
-    for size in about["sizes"]:
-        records = {base: _record(models / size / base) for base in about["bases"]}
-        first = records[about["bases"][0]]
-        losses = {f"{base} loss": record["final_loss"] for base, record in records.items()}
-        sizes.append({"size": size, "parameters": first["parameters"], **losses})
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the stage."""
+
+    about: Annotated[dict, "the study's settings, as they are to stand in study.json"]
+    models: Annotated[Path, "the folder of the study's models"]
+    out: Annotated[Path, "study.json"]
+
+
+def run(args: Arguments) -> None:
+    """Write the record: `about`, with each size's parameters and losses, and the provenance."""
+    timing.started()
+    sizes = [_size_record(args.models / size, args.about["bases"]) for size in args.about["sizes"]]
     write_json(
-        out,
+        args.out,
         {
-            **about,
+            **args.about,
             "sizes": sizes,
             "provenance": {
-                "code": {
-                    stage: code_digest(stage)
-                    for stage in (
-                        "micro_tasks",
-                        "real_tasks",
-                        "training",
-                        "evaluation",
-                        "merging",
-                        "analysis",
-                    )
-                },
+                "code": {stage: code_digest(stage) for stage in _CODE},
                 "versions": versions(),
             },
         },
@@ -42,5 +42,11 @@ def write_study_record(out: Path, *, about: dict, models: Path) -> None:
     )
 
 
-def _record(folder: Path) -> dict:
-    return json.loads((folder / "training.json").read_text(encoding="utf-8"))
+def _size_record(folder: Path, bases: list[str]) -> dict[str, object]:
+    """A size's parameters, and the final training loss of each of its bases."""
+    records = {
+        base: json.loads((folder / base / "training.json").read_text(encoding="utf-8"))
+        for base in bases
+    }
+    losses = {f"{base}_final_loss": record["final_loss"] for base, record in records.items()}
+    return {"size": folder.name, "parameters": records[bases[0]]["parameters"], **losses}
