@@ -31,7 +31,7 @@ def jobs(run, cluster):
 
 def test_scores_equal_those_of_the_local_run(run, after):
     local = after.local.result()
-    for name in ("scores.csv", "normalised.csv", "performance.csv", "tables/table1.csv"):
+    for name in ("scores.csv", "normalized.csv", "performance.csv", "tables/table1.csv"):
         on_slurm, on_this_machine = (
             folder / "results" / STUDY / name for folder in (run.folder, local)
         )
