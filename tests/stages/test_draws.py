@@ -5,7 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from mergescale.stages.draws import draw, write_draws
+from mergescale.cli.main import main
+from mergescale.stages.draws import draw, find_repeats, write_draws
 
 NAMES = list("abcdefgh")
 
@@ -24,7 +25,7 @@ def test_a_draw_of_all_is_all_and_every_draw_keeps_the_given_order():
             assert len(set(chosen)) == count and list(chosen) == sorted(chosen)
 
 
-def test_the_order_of_categories_does_not_decide_who_is_drawn():
+def test_the_order_of_categories_does_not_decide_which_are_drawn():
     assert set(draw(3, 2, NAMES)) == set(draw(3, 2, NAMES[::-1]))
     assert draw(8, 2, NAMES[::-1]) == tuple(NAMES[::-1])
 
@@ -51,3 +52,16 @@ def test_draws_do_not_depend_on_the_other_counts_and_seeds(tmp_path):
 def test_more_than_there_are_cannot_be_drawn():
     with pytest.raises(ValueError):
         draw(9, 1, NAMES)
+
+
+def test_seeds_that_repeat_a_set_are_named_in_one_warning(tmp_path, capsys):
+    seeds = range(1, 12)
+    for count, group in find_repeats([1, 8], seeds, NAMES):
+        assert len({draw(count, seed, NAMES) for seed in group}) == 1 < len(group)
+    assert find_repeats([8], seeds, NAMES) == [(8, [*seeds])]
+    assert find_repeats([4], [1], NAMES) == []
+    arguments = ["draws", "--counts", "4", "8", "--seeds", "1", "2", "--categories", *NAMES]
+    assert main([*arguments, "--out", str(tmp_path / "draws.csv")]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("mergescale: warning: ") and warning.endswith(": n=8 seeds 1, 2")
+    assert len((tmp_path / "draws.csv").read_text().splitlines()) == 5

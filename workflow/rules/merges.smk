@@ -15,7 +15,8 @@ rule draws:
         code=code_digest("draws"),
         settings=flags({**config["draws"], "categories": list(HELD_IN)}),
     shell:
-        "mergescale draws {params.settings} --out {output} 2> {log}"
+        # On the terminal as well, as a seed that repeats a set is only a warning.
+        "mergescale draws {params.settings} --out {output} 2>&1 | tee {log} >&2"
 
 
 rule merge_scores:
