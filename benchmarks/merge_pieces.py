@@ -20,8 +20,8 @@ import sys, time
 from contextlib import nullcontext
 from pathlib import Path
 import torch
-from mergescale.merging.ops.kernels.loading import load
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.ops.kernels.loading import load_kernels
+from mergescale.merging.registry import get_method
 from mergescale.merging.engine import memory
 from mergescale.merging.engine import statistics as stream_statistics
 from mergescale.merging.engine import engine as stream
@@ -52,7 +52,7 @@ class Unmarked:
 
 base = Source.open(folder / "base")
 experts = {f"expert{n}": Source.open(folder / f"expert{n}") for n in range(1, 9)}
-load()
+load_kernels()
 engine = stream.Engine(base, experts, threads=threads, memory=None, compiled=True)
 chosen = get_method(method)
 settings = {"density": 0.2} if "ties" in method else {}

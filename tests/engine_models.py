@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.methods.registry import all_methods, get_method
+from mergescale.merging.registry import all_methods, get_method
 
 # One tensor of more than two blocks, which is the least that a pass can be cut into.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}

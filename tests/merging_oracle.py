@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from mergescale.merging.ops.mask import keep_mask
+from mergescale.merging.ops.mask import bernoulli_mask
 
 SHAPES = {
     "embed": (11, 4),
@@ -74,12 +74,12 @@ def kept_number(elements: int, share: float, rounding: str) -> int:
     return max(number, min(1, elements)) if rounding == "at_least_one" else number
 
 
-def largest(values: np.ndarray, number: int, at_threshold: str = "all") -> np.ndarray:
+def largest(values: np.ndarray, number: int, ties: str = "all") -> np.ndarray:
     """Whether each of 1-D `values` is among the `number` largest magnitudes.
 
-    at_threshold: "all" keeps ties with the last; "first" of them those of the lowest index.
+    ties: "all" keeps ties with the last; "first" of them those of the lowest index.
     """
-    if at_threshold == "first":
+    if ties == "first":
         chosen = sorted(range(len(values)), key=lambda i: (-abs(values[i]), i))[:number]
         return np.isin(np.arange(len(values)), chosen)
     if number == 0:
@@ -88,14 +88,14 @@ def largest(values: np.ndarray, number: int, at_threshold: str = "all") -> np.nd
 
 
 def kept_largest(
-    vector: dict, share: float, scope: str, rounding: str, at_threshold: str = "all"
+    vector: dict, share: float, scope: str, rounding: str, ties: str = "all"
 ) -> dict[str, np.ndarray]:
     """{tensor: mask} of the largest entries of a task vector."""
     groups = [sorted(vector)] if scope == "model" else [[name] for name in vector]
     masks = {}
     for names in groups:
         values = np.concatenate([vector[name].reshape(-1) for name in names])
-        mask, at = largest(values, kept_number(len(values), share, rounding), at_threshold), 0
+        mask, at = largest(values, kept_number(len(values), share, rounding), ties), 0
         for name in names:
             size = vector[name].size
             masks[name] = mask[at : at + size].reshape(vector[name].shape)
@@ -103,7 +103,7 @@ def kept_largest(
     return masks
 
 
-def elected(rows: np.ndarray, weights: list[float], aggregate: str) -> np.ndarray:
+def elect(rows: np.ndarray, weights: list[float], aggregate: str) -> np.ndarray:
     """rows: experts x elements, times their weights. Element by element, in plain words."""
     result = np.zeros(rows.shape[1])
     for j in range(rows.shape[1]):
@@ -162,20 +162,20 @@ def _kept(
     rounding: str = "up",
     trim_scope: str | None = None,
     outliers: float = 0.01,
-    at_threshold: str = "all",
+    ties: str = "all",
     **_: Any,
 ) -> dict[str, np.ndarray]:
     if method == "ties":
-        return kept_largest(delta, density, trim_scope or "model", rounding, at_threshold)
+        return kept_largest(delta, density, trim_scope or "model", rounding, ties)
     outliers = min(outliers, round(1 - density, 9))
     scope = trim_scope or "tensor"
-    inner = kept_largest(delta, round(density + outliers, 9), scope, rounding, at_threshold)
-    outer = kept_largest(delta, outliers, scope, rounding, at_threshold)
+    inner = kept_largest(delta, round(density + outliers, 9), scope, rounding, ties)
+    outer = kept_largest(delta, outliers, scope, rounding, ties)
     return {name: inner[name] & ~outer[name] for name in inner}
 
 
 def _dare(part: np.ndarray, seed: int, expert: str, tensor: str, density: float) -> np.ndarray:
-    kept = keep_mask(seed, expert, tensor, 0, part.size, round(1 - density, 10))
+    kept = bernoulli_mask(seed, expert, tensor, 0, part.size, round(1 - density, 10))
     return np.where(kept.reshape(part.shape), part, 0) / density
 
 
@@ -189,7 +189,7 @@ def _reduced(
         return sum(weighted)
     if method in ("ties", "dare_ties"):
         rows = np.stack([part.reshape(-1) for part in weighted])
-        return elected(rows, weights, shared.get("aggregate", "mean")).reshape(start.shape)
+        return elect(rows, weights, shared.get("aggregate", "mean")).reshape(start.shape)
     if method == "emr":
         sign = np.where(sum(weighted) >= 0, 1, -1)
         return sign * np.maximum(np.max([part * sign for part in weighted], axis=0), 0)

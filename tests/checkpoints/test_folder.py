@@ -16,8 +16,8 @@ from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.apply import apply_
+from mergescale.merging.ops.cast import apply_task_vector_
+from mergescale.merging.registry import get_method
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_merged_folder_loads_and_equals_the_merge_in_memory(folders, tmp_path, m
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, experts_of(folders))
     tau = get_method(method).tau(vectors, seed=1, base=base, **settings)
-    apply_(dict(resident.named_parameters()), base, tau, lam)
+    apply_task_vector_(dict(resident.named_parameters()), base, tau, lam)
 
     loaded = AutoModelForCausalLM.from_pretrained(out)
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
@@ -256,7 +256,7 @@ import os, signal, sys
 from pathlib import Path
 from mergescale.checkpoints import writer as output_folder
 from mergescale.merging.engine.run import merge_models
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.registry import get_method
 from mergescale.merging.engine.merge_spec import Merge
 output_folder.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 out, base, expert = map(Path, sys.argv[1:])

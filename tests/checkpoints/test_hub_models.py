@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
-from mergescale.models.loading import load
 from mergescale.models import loading
+from mergescale.models.loading import load
 from mergescale.stages.adopt import adopt_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

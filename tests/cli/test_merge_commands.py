@@ -165,7 +165,7 @@ def test_mergekits_file_is_understood(models, run):
         "lambda": 0.8,
         "parameters": {
             "aggregate": "mean",
-            "at_threshold": "first",
+            "ties": "first",
             "density": 0.3,
             "rounding": "at_least_one",
             "trim_scope": "tensor",

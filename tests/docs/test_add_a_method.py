@@ -14,7 +14,7 @@ from merging_oracle import write_model
 from safetensors.torch import load_file
 
 import mergescale
-from mergescale.merging.methods.registry import method_names
+from mergescale.merging.registry import method_names
 
 PACKAGE = Path(mergescale.__file__).parent
 REPOSITORY = PACKAGE.parent.parent
@@ -71,9 +71,9 @@ def test_the_page_s_recipe_merges_two_folders(workflow):
 
 def test_a_new_file_is_all_the_registry_needs(workflow):
     code = (
-        "from mergescale.merging.methods.registry import method_names; print(*method_names())\n"
-        "from mergescale.merging.recipe import Recipe\n"
-        "print(Recipe('median', 'b', {'a': 'd'}, 0.5).as_dict()['method'])"
+        "from mergescale.merging.registry import method_names; print(*method_names())\n"
+        "from mergescale.merging.merge_identity import MergeIdentity\n"
+        "print(MergeIdentity('median', 'b', {'a': 'd'}, 0.5).as_dict()['method'])"
     )
     assert run([sys.executable, "-c", code], workflow).split() == [
         *sorted([*method_names(), "median"]),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mergescale.merging.recipe import Recipe, weights_digest
+from mergescale.merging.merge_identity import MergeIdentity, weights_digest
 
 EXPERTS = {"sentiment": "5" * 64, "coref": "6" * 64}
 
@@ -17,7 +17,7 @@ def recipe(method="ties", **changes):
     fields = {"base": "b" * 64, "experts": EXPERTS, "lam": 0.3, "parameters": {}}
     if method in ("ties", "dare_ties"):
         fields["parameters"] = {"density": 0.2}
-    return Recipe(method=method, **(fields | changes))
+    return MergeIdentity(method=method, **(fields | changes))
 
 
 def test_digest_does_not_depend_on_the_order_of_experts():
@@ -57,7 +57,7 @@ def test_everything_that_decides_the_weights_changes_the_digest():
         recipe(experts=EXPERTS | {"coref": "7" * 64}),
         recipe(parameters={"density": 0.1}),
         recipe(parameters={"density": 0.2, "trim_scope": "tensor"}),
-        recipe(parameters={"density": 0.2, "at_threshold": "first"}),
+        recipe(parameters={"density": 0.2, "ties": "first"}),
     ]
     digests = {r.digest() for r in others} | {recipe().digest()}
     assert len(digests) == len(others) + 1
@@ -67,7 +67,7 @@ def test_everything_that_decides_the_weights_changes_the_digest():
 def test_a_parameter_that_came_later_changes_no_digest_by_its_default():
     digest = "7916686bbf5151eec21327df4e348b9a986fd41453284c34df0aad23bfb098e4"
     assert recipe().digest() == digest
-    assert recipe(parameters={"density": 0.2, "at_threshold": "all"}).digest() == digest
+    assert recipe(parameters={"density": 0.2, "ties": "all"}).digest() == digest
 
 
 def test_dict_is_plain_json():
@@ -80,8 +80,8 @@ def test_dict_is_plain_json():
     ("method", "changes", "message"),
     [
         ("tie", {}, "did you mean ties"),
-        ("ties", {"lam": 2}, "lambda is 2, allowed is a number from 0 to 1"),
-        ("averaging", {"lam": 0.5}, "lambda is 0.5, allowed is only 1.0"),
+        ("ties", {"lam": 2}, "lambda is 2, must be in \\[0, 1\\]"),
+        ("averaging", {"lam": 0.5}, "lambda is 0.5, must be 1.0"),
         ("ties", {"parameters": {"p": 0.2}}, "no parameter 'p'"),
         ("ties", {"parameters": {}}, "ties needs density"),
         ("ties", {"experts": {}}, "no expert"),

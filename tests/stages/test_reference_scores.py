@@ -5,7 +5,7 @@ import pytest
 import tiny_study
 from stage_study import CATEGORIES
 
-from mergescale.merging.recipe import weights_digest
+from mergescale.merging.merge_identity import weights_digest
 
 pytest_plugins = "stage_study"
 

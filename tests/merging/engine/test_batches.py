@@ -10,7 +10,7 @@ from mergescale.merging.engine import batches as batching
 from mergescale.merging.engine.batches import batches
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.registry import get_method
 
 EIGHT = tuple(f"expert{n}" for n in range(8))
 
@@ -23,7 +23,7 @@ def merge(name, lam=0.5, seed=None, **parameters):
 def materialize(merges, batch):
     """Bytes of an element that a batch of the compiled path holds: what methods make and share."""
     own = [merges[numbers[0]] for numbers in batch]
-    masked = sum(len(m.experts) for m in own if m.method.stochastic or m.method.extras)
+    masked = sum(len(m.experts) for m in own if m.method.stochastic or m.method.masks)
     seeds = {each.seed for each in own if each.method.stochastic}
     sums = {(each.experts, tuple(sorted(each.weights.items()))) for each in own}
     return 4 * len(own) + masked + 2 * 8 * len(seeds) + 4 * len(sums)

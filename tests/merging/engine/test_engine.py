@@ -24,8 +24,8 @@ from mergescale.checkpoints.blocks import BLOCK, block_elements, element_bytes
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.apply import merge as merged_in_memory
+from mergescale.merging.ops.cast import apply_task_vector
+from mergescale.merging.registry import get_method
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -34,7 +34,7 @@ def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, n
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, of(folders, merge))
     tau = merge.method.tau(vectors, seed=merge.seed, base=base, **merge.parameters)
-    expected = merged_in_memory(base, tau, merge.lam)
+    expected = apply_task_vector(base, tau, merge.lam)
     for tensor, values in expected.items():
         assert whole[name][tensor][2] == values.numpy().tobytes(), tensor
     assert whole[name]["steps"][2] == torch.arange(3).numpy().tobytes()
@@ -82,7 +82,7 @@ def test_several_lambdas_and_subsets_come_from_one_pass(folders, tmp_path):
     for (name, subset, lam), merge in merges.items():
         vectors = read_task_vectors(base, {expert: folders[expert] for expert in subset})
         tau = get_method(name).tau(vectors, seed=5, density=0.2)
-        for tensor, values in merged_in_memory(base, tau, lam).items():
+        for tensor, values in apply_task_vector(base, tau, lam).items():
             assert torch.equal(read_weights(merge.folder)[tensor], values)
 
 

@@ -10,7 +10,7 @@ from mergescale.checkpoints.blocks import BLOCK
 from mergescale.cli.main import main
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.methods.registry import all_methods
+from mergescale.merging.registry import all_methods
 
 pytest_plugins = "merge_inputs"
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
@@ -23,7 +23,7 @@ SETTINGS = {
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    ("kind", "more"), [("grid", {}), ("grid", {"at_threshold": "first"}), ("normal", {})]
+    ("kind", "more"), [("grid", {}), ("grid", {"ties": "first"}), ("normal", {})]
 )
 def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, more, dtype):
     base = random_model(np.random.default_rng(0), kind, SHAPES)

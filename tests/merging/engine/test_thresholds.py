@@ -75,7 +75,7 @@ def test_thresholds_are_those_of_a_complete_look(engine, kind):
 def test_what_needs_no_look_takes_none(engine):
     merges, values = engine(KINDS["normal"](np.random.default_rng(0)))
     read = []
-    wishes = {MagnitudeThreshold(1.0, at_threshold=at) for at in (ALL, FIRST)} | {
+    wishes = {MagnitudeThreshold(1.0, ties=at) for at in (ALL, FIRST)} | {
         MagnitudeThreshold(0.0)
     }
     found = thresholds(merges, {"expert": wishes}, ["w"], read.append)

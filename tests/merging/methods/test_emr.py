@@ -10,8 +10,8 @@ from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.in_memory import merge_record, read_task_vectors
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.in_memory import read_task_vectors
+from mergescale.merging.registry import get_method
 
 SHAPES = {"z": (2 * BLOCK // 64 + 7, 64), "b": (9, 5), "norm": (5,), "scalar": (), "none": (0, 3)}
 EMR = get_method("emr")
@@ -47,7 +47,7 @@ def test_rescalers_are_those_of_the_formula_in_memory_and_from_folders(tmp_path,
     for name, delta in random_task_vectors(4, 3, kind, SHAPES).items():
         folders[name] = write_model(tmp_path / name, {n: base[n] + delta[n] for n in base})
     vectors = read_task_vectors(read_weights(tmp_path / "base"), folders)
-    in_memory = merge_record(EMR, vectors, weights=weights)["rescalers"]
+    in_memory = EMR.merge_task_vectors(vectors, weights=weights).record["rescalers"]
     assert in_memory == pytest.approx(rescalers(vectors, weights), rel=1e-9)
     merges = [
         Merge(tmp_path / f"out{lam}", EMR, tuple(folders), lam, weights=weights or {})
@@ -76,4 +76,4 @@ def test_mask_and_rescaler_give_a_vector_the_expert_s_norm(tmp_path):
 
 def test_an_expert_that_agrees_nowhere_has_a_rescaler_all_the_same():
     vectors = {"a": {"w": torch.tensor([3.0, -3.0])}, "b": {"w": torch.tensor([-1.0, 1.0])}}
-    assert merge_record(EMR, vectors) == {"rescalers": {"a": 1.0, "b": 1.0}}
+    assert EMR.merge_task_vectors(vectors).record == {"rescalers": {"a": 1.0, "b": 1.0}}

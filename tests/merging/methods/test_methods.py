@@ -8,11 +8,11 @@ import pytest
 import torch
 from merging_oracle import SHAPES, flat, largest, random_model, random_task_vectors
 
-from mergescale.merging.methods.registry import all_methods, get_method
-from mergescale.merging.ops.apply import merge
+from mergescale.merging.ops.cast import apply_task_vector
 from mergescale.merging.ops.quantile import CoarseHistogram, FineHistogram, thresholds_of
 from mergescale.merging.ops.task_vector import task_vector
-from mergescale.merging.ops.trim import kept_count, trim
+from mergescale.merging.ops.trim import count_to_keep, zero_below
+from mergescale.merging.registry import all_methods, get_method
 
 METHODS = sorted(all_methods())
 SWEPT = [name for name in METHODS if get_method(name).sweeps_lambda]
@@ -31,7 +31,7 @@ def test_averaging_is_the_mean_of_the_experts_weights():
     base = random_model(rng, "normal")
     experts = {f"e{i}": random_model(rng, "normal") for i in range(5)}
     vectors = {name: task_vector(expert, base) for name, expert in experts.items()}
-    merged = merge(base, get_method("averaging").tau(vectors), 1.0)
+    merged = apply_task_vector(base, get_method("averaging").tau(vectors), 1.0)
     for name in base:
         mean = torch.stack([expert[name].double() for expert in experts.values()]).mean(0)
         torch.testing.assert_close(merged[name].double(), mean, rtol=1e-6, atol=1e-6)
@@ -41,8 +41,8 @@ def test_averaging_is_the_mean_of_the_experts_weights():
 def test_averaging_is_task_arithmetic_with_lambda_one_nth(experts):
     base = random_model(np.random.default_rng(1), "normal")
     vectors = random_task_vectors(2, experts, "normal")
-    averaged = merge(base, get_method("averaging").tau(vectors), 1.0)
-    added = merge(base, get_method("task_arithmetic").tau(vectors), 1 / experts)
+    averaged = apply_task_vector(base, get_method("averaging").tau(vectors), 1.0)
+    added = apply_task_vector(base, get_method("task_arithmetic").tau(vectors), 1 / experts)
     for name in base:
         torch.testing.assert_close(averaged[name], added[name], rtol=1e-6, atol=1e-6)
 
@@ -52,7 +52,7 @@ def test_lambda_zero_is_the_base(method):
     base = random_model(np.random.default_rng(1), "normal")
     vectors = random_task_vectors(2, 3, "normal")
     tau = get_method(method).tau(vectors, seed=0, base=base, **HALF.get(method, {}))
-    assert flat(merge(base, tau, 0.0)).tobytes() == flat(base).tobytes()
+    assert flat(apply_task_vector(base, tau, 0.0)).tobytes() == flat(base).tobytes()
 
 
 @pytest.mark.parametrize("method", [*SEVERAL, "slerp"])
@@ -62,7 +62,7 @@ def test_one_expert_at_lambda_one_and_full_density_is_the_expert(method):
     settings = {"t": 1.0} if method == "slerp" else FULL.get(method, {})
     vectors = {"only": task_vector(expert, base)}
     tau = get_method(method).tau(vectors, seed=0, base=base, **settings)
-    merged = merge(base, tau, 1.0)
+    merged = apply_task_vector(base, tau, 1.0)
     for name in base:
         torch.testing.assert_close(merged[name], expert[name], rtol=1e-6, atol=1e-6)
 
@@ -123,7 +123,7 @@ def test_slerp_begins_and_ends_at_its_models():
     base = random_model(np.random.default_rng(6), "normal")
     vectors = random_task_vectors(7, 2, "normal")
     for t, expert in ((0.0, "expert0"), (1.0, "expert1")):
-        merged = merge(base, get_method("slerp").tau(vectors, base=base, t=t), 1.0)
+        merged = apply_task_vector(base, get_method("slerp").tau(vectors, base=base, t=t), 1.0)
         for name in base:
             weights = base[name] + vectors[expert][name]
             torch.testing.assert_close(merged[name], weights, rtol=1e-6, atol=1e-6)
@@ -199,18 +199,18 @@ def test_mean_counts_only_experts_that_agree_and_are_not_trimmed():
     [(10, 0.2, 2), (11, 0.2, 3), (30, 0.1, 3), (1, 0.1, 1), (3, 1.0, 3), (7, 1e-9, 1), (0, 0.5, 0)],
 )
 def test_kept_count_rounds_up(elements, density, kept):
-    assert kept_count(elements, density) == kept
+    assert count_to_keep(elements, density) == kept
 
 
 def test_kept_count_rounds_down_as_public_packages_do():
     for elements, density in ((10, 0.2), (11, 0.2), (100, 0.29), (4, 0.2), (7, 1.0), (0, 0.5)):
-        assert kept_count(elements, density, "down") == int(density * elements)
-    assert kept_count(4, 0.2, "at_least_one") == 1
-    assert kept_count(0, 0.2, "at_least_one") == 0
-    assert kept_count(5, 0) == kept_count(5, 0, "down") == 0
+        assert count_to_keep(elements, density, "down") == int(density * elements)
+    assert count_to_keep(4, 0.2, "at_least_one") == 1
+    assert count_to_keep(0, 0.2, "at_least_one") == 0
+    assert count_to_keep(5, 0) == count_to_keep(5, 0, "down") == 0
     for share in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="from 0 to 1"):
-            kept_count(5, share)
+        with pytest.raises(ValueError, match="must be in"):
+            count_to_keep(5, share)
 
 
 def threshold(tensors, density, rounding="up"):
@@ -221,14 +221,14 @@ def test_threshold_keeps_ties_and_spans_all_tensors():
     tensors = [torch.tensor([5.0, -3.0, 3.0]), torch.tensor([[1.0, 0.0], [-3.0, 2.0]])]
     limit = threshold(tensors, 2 / 7)
     assert limit == 3.0
-    assert trim(tensors[0], limit).tolist() == [5.0, -3.0, 3.0]
-    assert trim(tensors[1], limit).tolist() == [[0.0, 0.0], [-3.0, 0.0]]
+    assert zero_below(tensors[0], limit).tolist() == [5.0, -3.0, 3.0]
+    assert zero_below(tensors[1], limit).tolist() == [[0.0, 0.0], [-3.0, 0.0]]
 
 
 def test_threshold_of_everything_and_of_nothing():
     values = torch.tensor([1.0, -2.0])
-    assert trim(values, threshold([values], 1.0)).tolist() == [1.0, -2.0]
-    assert trim(values, threshold([values], 0.4, "down")).tolist() == [0.0, 0.0]
+    assert zero_below(values, threshold([values], 1.0)).tolist() == [1.0, -2.0]
+    assert zero_below(values, threshold([values], 0.4, "down")).tolist() == [0.0, 0.0]
     assert threshold([values], 0.4, "at_least_one") == 2.0
 
 
@@ -245,8 +245,8 @@ def test_threshold_is_that_of_a_complete_sort(kind):
     pieces = [torch.from_numpy(part) for part in np.array_split(values, 4)]
     shares = [(d, "up") for d in (0.001, 0.1, 0.2, 0.777, 1.0)]
     for (density, _), limit in zip(shares, thresholds_of(pieces, shares), strict=True):
-        kept = np.concatenate([trim(piece, limit).numpy() for piece in pieces])
-        mask = largest(values, kept_count(3001, density))
+        kept = np.concatenate([zero_below(piece, limit).numpy() for piece in pieces])
+        mask = largest(values, count_to_keep(3001, density))
         assert np.array_equal(kept, np.where(mask, values, 0))
 
 
@@ -256,7 +256,7 @@ def test_histograms_of_threads_add_up():
     for number, piece in enumerate(values.split(100)):
         parts[number % 2].add(piece)
     parts[0].merge(parts[1])
-    rank = kept_count(999, 0.2)
+    rank = count_to_keep(999, 0.2)
     found = parts[0].find(rank)
     second = [FineHistogram([found]), FineHistogram([found])]
     for number, piece in enumerate(values.split(70)):

@@ -15,8 +15,8 @@ from merging_oracle import (
 from mergescale.checkpoints.folder import read_weights
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.methods.registry import all_methods, get_method
 from mergescale.merging.ops.task_vector import task_vector
+from mergescale.merging.registry import all_methods, get_method
 
 DENSITIES = (0.1, 0.2, 0.5, 1.0)
 # fp32 against float64: entries are of order 1, and a few roundings apart.
@@ -30,7 +30,7 @@ SETTINGS = {
     "ties": [
         {"density": d, "trim_scope": scope, "rounding": rounding, "aggregate": aggregate, **more}
         for d in DENSITIES
-        for more in ({}, {"at_threshold": "first"})
+        for more in ({}, {"ties": "first"})
         for scope, rounding, aggregate in (
             ("model", "up", "mean"),
             ("tensor", "up", "mean"),
@@ -41,7 +41,7 @@ SETTINGS = {
     "breadcrumbs": [
         {"density": d, "outliers": outliers, "trim_scope": scope, "rounding": rounding, **more}
         for d in DENSITIES
-        for more in ({}, {"at_threshold": "first"})
+        for more in ({}, {"ties": "first"})
         for outliers in (0.0, 0.05, 0.25)
         for scope, rounding in (("tensor", "up"), ("tensor", "down"), ("model", "up"))
     ],
@@ -166,7 +166,7 @@ def test_folders_with_weights(folders, tmp_path, name, settings):
         ("dare_ties", {"expert0": {"density": 1.0}, "expert2": {"density": 0.25}}),
         ("breadcrumbs", {"expert0": {"density": 1.0}, "expert2": {"density": 0.25}}),
         ("breadcrumbs", {"expert1": {"outliers": 0.0}, "expert2": {"outliers": 0.3}}),
-        ("ties", {"expert1": {"at_threshold": "first"}, "expert2": {"density": 0.25}}),
+        ("ties", {"expert1": {"ties": "first"}, "expert2": {"density": 0.25}}),
     ],
 )
 def test_folders_with_settings_of_single_experts(folders, tmp_path, name, own):

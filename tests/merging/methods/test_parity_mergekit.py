@@ -23,7 +23,7 @@ from merging_oracle import random_model, write_model
 from safetensors.torch import load_file, save_file
 
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.ops.mask import keep_mask
+from mergescale.merging.ops.mask import bernoulli_mask
 from mergescale.merging.recipes.recipe import read_recipe
 
 PYTHON = os.environ.get("MERGEKIT_PYTHON")
@@ -139,7 +139,7 @@ def masks(models):
     """Our masks of every expert, with seed 0, which a recipe without one has."""
     return {
         f"{expert}/{name}": torch.from_numpy(
-            keep_mask(0, expert, name, 0, math.prod(shape), round(1 - DROPPED, 10)).copy()
+            bernoulli_mask(0, expert, name, 0, math.prod(shape), round(1 - DROPPED, 10)).copy()
         ).view(shape)
         for expert in EXPERTS
         for name, shape in SHAPES.items()

@@ -10,9 +10,9 @@ import torch
 from merging_oracle import random_task_vectors
 from peft.utils import merge_utils
 
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.mask import keep_mask
+from mergescale.merging.ops.mask import bernoulli_mask
 from mergescale.merging.recipes.presets import preset_settings
+from mergescale.merging.registry import get_method
 
 SHAPES = {"embed": (37, 8), "layer.weight": (10, 10), "norm": (5,), "one": (1, 1), "scalar": ()}
 DENSITIES = (0.1, 0.2, 0.29, 0.5, 0.77, 1.0)
@@ -67,7 +67,7 @@ def same_masks(monkeypatch):
     def of(vectors, tensor, density):
         masks = iter(
             [
-                keep_mask(
+                bernoulli_mask(
                     SEED, expert, tensor, 0, vectors[expert][tensor].numel(), round(1 - density, 10)
                 )
                 for expert in sorted(vectors)

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from mergescale.merging.methods.registry import all_methods, get_method, method_names
 from mergescale.merging.recipes.mergekit import as_recipe
 from mergescale.merging.recipes.presets import PRESETS, preset_settings
+from mergescale.merging.registry import all_methods, get_method, method_names
 
 
 def test_reading_declarations_imports_nothing_heavy():
     code = (
-        "import sys; from mergescale.merging.methods.registry import all_methods\n"
+        "import sys; from mergescale.merging.registry import all_methods\n"
         "print([m.title for m in all_methods().values()])\n"
         "print([m for m in ('torch', 'numpy', 'safetensors', 'pandas') if m in sys.modules])"
     )
@@ -79,14 +79,14 @@ def test_settings_replace_defaults():
 @pytest.mark.parametrize(
     ("method", "settings", "message"),
     [
-        ("ties", {"density": 0}, "ties: density is 0, allowed is a number above 0 to 1"),
-        ("ties", {"density": 1.1}, "density is 1.1, allowed"),
-        ("ties", {"density": True}, "density is True, allowed"),
+        ("ties", {"density": 0}, "ties: density is 0, must be in \\(0, 1\\]"),
+        ("ties", {"density": 1.1}, "density is 1.1, must be"),
+        ("ties", {"density": True}, "density is True, must be"),
         ("ties", {"density": "0.2"}, "density is the text '0.2', not a number"),
-        ("ties", {"density": [0.2, None]}, "density is None, allowed"),
+        ("ties", {"density": [0.2, None]}, "density is None, must be"),
         ("ties", {"density": []}, "density has no value"),
-        ("ties", {"density": float("nan")}, "density is nan, allowed"),
-        ("ties", {"trim_scope": "layer"}, "trim_scope is 'layer', allowed is one of model, tensor"),
+        ("ties", {"density": float("nan")}, "density is nan, must be"),
+        ("ties", {"trim_scope": "layer"}, "trim_scope is 'layer', must be one of model, tensor"),
         ("ties", {"densty": 0.2}, "ties has no parameter 'densty'; its parameters: density"),
         ("averaging", {"density": 0.2}, "averaging has no parameter 'density'"),
     ],
@@ -99,9 +99,9 @@ def test_settings_outside_their_range_name_key_and_range(method, settings, messa
 @pytest.mark.parametrize(
     ("method", "lam", "message"),
     [
-        ("ties", 1.1, "ties: lambda is 1.1, allowed is a number from 0 to 1"),
+        ("ties", 1.1, "ties: lambda is 1.1, must be in \\[0, 1\\]"),
         ("task_arithmetic", [0.5, -0.1], "lambda is -0.1"),
-        ("averaging", 0.5, "averaging: lambda is 0.5, allowed is only 1.0"),
+        ("averaging", 0.5, "averaging: lambda is 0.5, must be 1.0"),
     ],
 )
 def test_lambda_outside_its_range(method, lam, message):
@@ -112,7 +112,7 @@ def test_lambda_outside_its_range(method, lam, message):
 def test_tau_needs_one_value_of_a_swept_parameter_and_a_seed():
     with pytest.raises(ValueError, match="ties needs density"):
         get_method("ties").tau({"a": {}})
-    with pytest.raises(ValueError, match="dare_ties draws at random and needs a seed"):
+    with pytest.raises(ValueError, match="dare_ties draws random numbers and needs a seed"):
         get_method("dare_ties").tau({"a": {}}, density=0.2)
 
 

@@ -13,14 +13,21 @@ from mergescale.merging.engine.engine import Engine, check_tau
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.ops import mask as random_mask
 from mergescale.merging.ops.cast import cast_output
-from mergescale.merging.ops.elect import MEAN, SUM, Election, elected, materialize, materialize_all
+from mergescale.merging.ops.elect import (
+    MEAN,
+    SUM,
+    elect_signs,
+    elect_signs_torch,
+    materialize,
+    materialize_all,
+)
 from mergescale.merging.ops.kernels import loading
 from mergescale.merging.ops.kernels.deltas import from_bfloat16, from_float32
 from mergescale.merging.ops.kernels.mask import keep
 from mergescale.merging.ops.mask import RandomNumbers
 from mergescale.merging.ops.quantile import CoarseHistogram, FineHistogram, count_equal
-from mergescale.merging.ops.sparse_delta import SparseDelta
-from mergescale.merging.ops.weighted_sum import weighted_sum, weighted_sum_numba
+from mergescale.merging.ops.trim import SparseDelta
+from mergescale.merging.ops.weighted_sum import times, weighted_sum, weighted_sum_numba
 
 # No multiple of any block, and more than one of the largest.
 SIZE = 5000 + 7
@@ -55,31 +62,34 @@ def same(one, other):
 )
 def test_elections(random, left, experts, weights, aggregate):
     entries = []
-    for weight in weights[:experts]:
+    for _ in range(experts):
         more = {}
         if left in ("trimmed", "none"):
-            more = {"smallest": 0.125 if left == "trimmed" else float("inf")}
+            more = {"threshold": 0.125 if left == "trimmed" else float("inf")}
         elif left in ("dropped", "both", "both first"):
-            more = {"kept": (torch.rand(SIZE, generator=random) < 0.3).numpy(), "share": 0.3}
-            more |= {"smallest": 0.125} if "both" in left else {}
+            more = {"mask": (torch.rand(SIZE, generator=random) < 0.3).numpy(), "keep_rate": 0.3}
+            more |= {"threshold": 0.125} if "both" in left else {}
         if "first" in left:
-            more |= {"smallest": 0.125, "until": SIZE // 3}
-        entries.append(SparseDelta(numbers(random).clamp(-1e38, 1e38) / 8, weight, **more))
-    expected = elected([each.tensor() for each in entries], weights[:experts], aggregate)
-    made = materialize_all([Election(entries, aggregate)])
+            more |= {"threshold": 0.125, "tie_end": SIZE // 3}
+        entries.append(SparseDelta(numbers(random).clamp(-1e38, 1e38) / 8, **more))
+    factors = weights[:experts]
+    weighted = [times(e.materialize(), w) for e, w in zip(entries, factors, strict=True)]
+    expected = elect_signs_torch(weighted, factors, aggregate)
+    made = materialize_all([elect_signs(entries, factors, aggregate)])
     assert same(made[0], expected)
     assert bool(expected.any()) == (left != "none")
 
 
-def test_elections_of_one_piece(random):
-    """Several at once, of other experts each, and what is no election left where it is."""
+def test_elections_of_one_block(random):
+    """Several at once, of other experts each; a tensor among them is returned as it is."""
     deltas = [numbers(random).clamp(-1e38, 1e38) for _ in range(4)]
-    kept = (torch.rand(SIZE, generator=random) < 0.3).numpy()
+    mask = (torch.rand(SIZE, generator=random) < 0.3).numpy()
+    dropped = [SparseDelta(delta, mask=mask, keep_rate=0.3) for delta in deltas[1:]]
     made = [
-        Election([SparseDelta(delta, smallest=0.2) for delta in deltas]),
+        elect_signs([SparseDelta(delta, threshold=0.2) for delta in deltas], [1.0] * 4),
         deltas[0],
-        Election([SparseDelta(delta, kept=kept, share=0.3) for delta in deltas[1:]], SUM),
-        Election([SparseDelta(deltas[3], weight=-1.0), SparseDelta(deltas[2], weight=1.0)]),
+        elect_signs(dropped, [1.0] * 3, SUM),
+        elect_signs([deltas[3], deltas[2]], [-1.0, 1.0]),
     ]
     one_by_one, at_once = [materialize(one) for one in made], materialize_all(made)
     assert at_once[1] is deltas[0]
@@ -119,7 +129,7 @@ def test_task_vectors_and_their_largest_magnitude(random, dtype):
 
 def test_histograms(random):
     values = numbers(random)
-    by_torch, by_loop = CoarseHistogram(), CoarseHistogram(compiled=True)
+    by_torch, by_loop = CoarseHistogram(), CoarseHistogram(use_kernels=True)
     for histogram in (by_torch, by_loop):
         histogram.add(values)
     assert torch.equal(by_torch.counts, by_loop.counts)
@@ -154,10 +164,10 @@ def test_random_numbers(monkeypatch, seed, start, stop):
     assert np.array_equal(drawn[0].upper, drawn[1].upper)
     # Drop rates whose lower half decides are those of an entry's own upper half.
     own = (int(drawn[0].upper[-1]) + 0.5) / 2**16
-    for few in (random_mask._FEW, 0):  # 0: more are undecided than are expected
-        monkeypatch.setattr(random_mask, "_FEW", few)
+    for few in (random_mask._MAX_UNDECIDED, 0):  # 0: more are undecided than are expected
+        monkeypatch.setattr(random_mask, "_MAX_UNDECIDED", few)
         for drop in (0.0, 0.8, 1 / 3, own):
-            assert np.array_equal(drawn[0].kept(drop), drawn[1].kept(drop))
+            assert np.array_equal(drawn[0].mask(drop), drawn[1].mask(drop))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
@@ -165,7 +175,7 @@ def test_random_numbers(monkeypatch, seed, start, stop):
 def test_what_is_written(random, dtype, lam):
     tau, base = (numbers(random).clamp(-100, 100) for _ in range(2))
     expected = cast_output(tau, lam, base, dtype)
-    made = cast_output(tau, lam, base, dtype, compiled=True)
+    made = cast_output(tau, lam, base, dtype, use_kernels=True)
     assert bytes(made[0]) == bytes(expected[0]) and made[1:] == expected[1:]
     if dtype == "bfloat16" and lam:
         assert 0 < made[2] < made[1] < SIZE
@@ -184,9 +194,9 @@ def test_what_is_not_finite_is_not_written(dtype, compiled):
 @pytest.mark.parametrize(
     ("tau", "words"),
     [
-        (torch.zeros(1), "x: reduce returned float32 of shape (1,), not float32 of (3,)"),
-        (torch.zeros(3, dtype=torch.float64), "x: reduce returned float64 of shape (3,), not"),
-        (0.0, "x: reduce returned float, not a tensor"),
+        (torch.zeros(1), "x: merge returned float32 of shape (1,), not float32 of (3,)"),
+        (torch.zeros(3, dtype=torch.float64), "x: merge returned float64 of shape (3,), not"),
+        (0.0, "x: merge returned float, not a tensor"),
     ],
 )
 def test_what_a_method_must_return(tau, words):
@@ -200,14 +210,14 @@ def test_what_a_method_must_return(tau, words):
     [
         {"delta": torch.zeros(4)},
         {"delta": torch.zeros(3).double()},
-        {"kept": np.ones(2, bool)},
-        {"kept": np.ones(6, bool)[::2]},
+        {"mask": np.ones(2, bool)},
+        {"mask": np.ones(6, bool)[::2]},
     ],
 )
 def test_what_a_loop_would_read_beyond_is_refused(changed):
     entries = [SparseDelta(torch.zeros(3)), SparseDelta(**{"delta": torch.zeros(3)} | changed)]
-    with pytest.raises(ValueError, match="of one length|as many booleans"):
-        materialize_all([Election(entries)])
+    with pytest.raises(ValueError, match="of one length|array of 3 booleans"):
+        materialize_all([elect_signs(entries, [1.0] * len(entries))])
 
 
 def test_loops_that_nothing_can_keep():
@@ -239,7 +249,7 @@ def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
 
     monkeypatch.setattr(merge_folders, "Engine", engine)
     for least in (0, 10**12):
-        monkeypatch.setattr(loading, "LEAST_BYTES", least)
+        monkeypatch.setattr(loading, "MIN_BYTES", least)
         merges = [
             wanted(tmp_path / str(least) / dtype, name, dtype=dtype)
             for name in METHODS

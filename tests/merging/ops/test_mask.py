@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.mask import RandomNumbers, keep_mask
+from mergescale.merging.ops.mask import RandomNumbers, bernoulli_mask
+from mergescale.merging.registry import get_method
 
 
 def test_mask_does_not_depend_on_chunks():
-    whole = keep_mask(1, "sentiment", "w", 0, 1000, 0.8)
+    whole = bernoulli_mask(1, "sentiment", "w", 0, 1000, 0.8)
     rng = np.random.default_rng(0)
     for _ in range(20):
         cuts = [0, *sorted(rng.integers(0, 1001, 9)), 1000]
         chunks = [
-            keep_mask(1, "sentiment", "w", int(a), int(b), 0.8)
+            bernoulli_mask(1, "sentiment", "w", int(a), int(b), 0.8)
             for a, b in zip(cuts, cuts[1:], strict=False)
         ]
         assert np.array_equal(np.concatenate(chunks), whole)
@@ -24,8 +24,8 @@ def test_mask_does_not_depend_on_chunks():
 
 def test_mask_far_into_a_tensor_needs_no_mask_before_it():
     start = 2**40 + 3
-    whole = keep_mask(1, "e", "w", start, start + 50, 0.5)
-    assert np.array_equal(whole[20:], keep_mask(1, "e", "w", start + 20, start + 50, 0.5))
+    whole = bernoulli_mask(1, "e", "w", start, start + 50, 0.5)
+    assert np.array_equal(whole[20:], bernoulli_mask(1, "e", "w", start + 20, start + 50, 0.5))
 
 
 def philox(name, halves):
@@ -55,7 +55,7 @@ def test_an_entry_is_kept_if_its_number_is_at_least_the_drop_rate():
     for number in whole[:50]:
         for near in (number - 1, number, number + 1):
             expected = [each >= near for each in whole]
-            assert numbers.kept(near / 2**32).tolist() == expected
+            assert numbers.mask(near / 2**32).tolist() == expected
 
 
 def test_numbers_are_the_same_on_every_machine_and_release():
@@ -66,27 +66,27 @@ def test_numbers_are_the_same_on_every_machine_and_release():
 
 
 def test_mask_is_the_same_on_every_machine_and_release():
-    mask = keep_mask(1, "sentiment", "model.embed_tokens.weight", 0, 32, 0.5)
+    mask = bernoulli_mask(1, "sentiment", "model.embed_tokens.weight", 0, 32, 0.5)
     assert "".join(map(str, mask.astype(int))) == "00100010000110110100110010001000"
 
 
 @pytest.mark.parametrize("other", [(2, "e", "w"), (1, "f", "w"), (1, "e", "v"), (1, "ew", "")])
 def test_mask_depends_on_seed_expert_and_tensor(other):
-    mine = keep_mask(1, "e", "w", 0, 256, 0.5)
-    assert not np.array_equal(mine, keep_mask(*other, 0, 256, 0.5))
+    mine = bernoulli_mask(1, "e", "w", 0, 256, 0.5)
+    assert not np.array_equal(mine, bernoulli_mask(*other, 0, 256, 0.5))
 
 
 def test_extreme_rates():
-    assert keep_mask(0, "e", "w", 0, 1000, 0).all()
-    assert keep_mask(0, "e", "w", 5, 5, 0.5).shape == (0,)
+    assert bernoulli_mask(0, "e", "w", 0, 1000, 0).all()
+    assert bernoulli_mask(0, "e", "w", 5, 5, 0.5).shape == (0,)
     for rate in (1, 1.5, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="from 0 to below 1"):
-            keep_mask(0, "e", "w", 0, 10, rate)
+        with pytest.raises(ValueError, match="must be in"):
+            bernoulli_mask(0, "e", "w", 0, 10, rate)
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5, 0.8, 0.9])
 def test_share_kept_and_independence_of_neighbours(drop):
-    mask = keep_mask(3, "e", "w", 0, 400_000, drop)
+    mask = bernoulli_mask(3, "e", "w", 0, 400_000, drop)
     keep = 1 - drop
     sigma = (keep * drop / mask.size) ** 0.5
     assert abs(mask.mean() - keep) < 5 * sigma
@@ -96,7 +96,8 @@ def test_share_kept_and_independence_of_neighbours(drop):
 
 
 def test_kept_at_a_high_rate_is_kept_at_a_lower_one():
-    assert not (keep_mask(0, "e", "w", 0, 999, 0.9) & ~keep_mask(0, "e", "w", 0, 999, 0.8)).any()
+    kept_at_09, kept_at_08 = (bernoulli_mask(0, "e", "w", 0, 999, drop) for drop in (0.9, 0.8))
+    assert not (kept_at_09 & ~kept_at_08).any()
 
 
 def dare(delta, density, seed=0):

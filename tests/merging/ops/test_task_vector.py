@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mergescale.merging.ops.apply import apply_, merge
+from mergescale.merging.ops.cast import apply_task_vector, apply_task_vector_
 from mergescale.merging.ops.task_vector import task_vector
 
 
@@ -24,7 +24,7 @@ def test_task_vector_is_the_difference_in_fp32():
 def test_integer_tensors_stay_the_base_s():
     delta = task_vector(model(steps=torch.tensor([99])), model())
     assert "steps" not in delta
-    assert merge(model(), delta, 1.0)["steps"].tolist() == [7]
+    assert apply_task_vector(model(), delta, 1.0)["steps"].tolist() == [7]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def tau_for(base):
 
 def test_lambda_zero_gives_the_bytes_of_the_base():
     base = model(b=torch.tensor([-0.0, 0.0, 1e-45, -1.0, 2.0]))
-    merged = merge(base, tau_for(base), 0.0)
+    merged = apply_task_vector(base, tau_for(base), 0.0)
     parameters = {name: torch.full_like(weight, 9) for name, weight in base.items()}
-    apply_(parameters, base, tau_for(base), 0)
+    apply_task_vector_(parameters, base, tau_for(base), 0)
     for name, weight in base.items():
         assert merged[name].numpy().tobytes() == weight.numpy().tobytes()
         assert parameters[name].numpy().tobytes() == weight.numpy().tobytes()
@@ -82,8 +82,8 @@ def test_resident_and_new_weights_are_bit_equal(lam):
     base = {"w": torch.randn(257, 33), "n": torch.randn(7), "s": torch.randn(())}
     tau = tau_for(base) | {"w": torch.randn(33, 257).T}  # another memory layout too
     parameters = {n: torch.nn.Parameter(torch.full_like(w, float("nan"))) for n, w in base.items()}
-    apply_(parameters, base, tau, lam)
-    merged = merge(base, tau, lam)
+    apply_task_vector_(parameters, base, tau, lam)
+    merged = apply_task_vector(base, tau, lam)
     for name in base:
         assert torch.equal(parameters[name].data, merged[name])
         assert parameters[name].requires_grad
@@ -91,9 +91,9 @@ def test_resident_and_new_weights_are_bit_equal(lam):
 
 def test_result_does_not_depend_on_where_a_tensor_is_cut():
     base, tau = torch.randn(1001), torch.randn(1001)
-    whole = merge({"w": base}, {"w": tau}, 0.3)["w"]
+    whole = apply_task_vector({"w": base}, {"w": tau}, 0.3)["w"]
     cuts = [slice(start, start + 13) for start in range(0, 1001, 13)]
-    parts = [merge({"w": base[cut]}, {"w": tau[cut]}, 0.3)["w"] for cut in cuts]
+    parts = [apply_task_vector({"w": base[cut]}, {"w": tau[cut]}, 0.3)["w"] for cut in cuts]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -102,7 +102,7 @@ def test_merge_leaves_base_and_tau_alone():
     tau = tau_for(base)
     inputs = [*base.values(), *tau.values()]
     before = [tensor.clone() for tensor in inputs]
-    for weight in merge(base, tau, 0.5).values():
+    for weight in apply_task_vector(base, tau, 0.5).values():
         weight.zero_()
     assert all(torch.equal(a, b) for a, b in zip(before, inputs, strict=True))
 
@@ -110,15 +110,15 @@ def test_merge_leaves_base_and_tau_alone():
 def test_a_16_bit_model_receives_the_rounded_merge():
     base, tau = {"w": torch.randn(64)}, {"w": torch.randn(64)}
     parameters = {"w": torch.empty(64, dtype=torch.bfloat16)}
-    apply_(parameters, base, tau, 0.3)
-    assert torch.equal(parameters["w"], merge(base, tau, 0.3)["w"].bfloat16())
+    apply_task_vector_(parameters, base, tau, 0.3)
+    assert torch.equal(parameters["w"], apply_task_vector(base, tau, 0.3)["w"].bfloat16())
 
 
 def test_tensors_without_a_counterpart_are_errors():
     base = {"w": torch.ones(2)}
     with pytest.raises(ValueError, match="the base has no tensor v"):
-        merge(base, {"v": torch.ones(2)}, 1.0)
+        apply_task_vector(base, {"v": torch.ones(2)}, 1.0)
     with pytest.raises(ValueError, match="the model has no tensor w"):
-        apply_({}, base, {"w": torch.ones(2)}, 1.0)
+        apply_task_vector_({}, base, {"w": torch.ones(2)}, 1.0)
     with pytest.raises(ValueError, match="the base has no tensor head"):
-        apply_({"w": torch.ones(2), "head": torch.ones(2)}, base, {}, 1.0)
+        apply_task_vector_({"w": torch.ones(2), "head": torch.ones(2)}, base, {}, 1.0)

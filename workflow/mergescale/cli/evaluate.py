@@ -220,7 +220,7 @@ def _load(model: Path, **arguments: Any) -> Evaluator:
 def _score(evaluator: Evaluator, model: Path) -> tuple[Predictions, dict[str, float]]:
     """The predictions of all tasks, and the seconds that each category took."""
     from mergescale.evaluation.model_variant import StaticVariant
-    from mergescale.merging.recipe import weights_digest
+    from mergescale.merging.merge_identity import weights_digest
     from mergescale.progress import Progress
     from mergescale.provenance.digests import file_digest, record_digest
 

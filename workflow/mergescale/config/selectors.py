@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mergescale.merging.method import Method
-from mergescale.merging.methods.registry import all_methods
+from mergescale.merging.registry import all_methods
 
 STAGES = ("pretrain", "instruct", "expert", "multitask")
 

@@ -17,7 +17,7 @@ from transformers.modeling_utils import PreTrainedModel
 
 from mergescale.checkpoints.folder import read_weights
 from mergescale.evaluation.task_groups import Category
-from mergescale.merging.recipe import weights_digest
+from mergescale.merging.merge_identity import weights_digest
 
 
 class ModelVariant(Protocol):

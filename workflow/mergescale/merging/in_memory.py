@@ -1,151 +1,226 @@
-"""Merging what is in memory: for models of which many merges are tried, as in the study."""
+"""Merge experts in memory: for models of which many merges are tried, as in the study.
+
+from mergescale.merging import get_method, read_task_vectors
+from mergescale.checkpoints.folder import read_weights
+
+base = read_weights("models/base")
+experts = {"math": "models/math", "code": "models/code"}
+tau = get_method("ties").tau(read_task_vectors(base, experts), density=0.2)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.chunk import DeltaBlock
+from mergescale.merging.delta_block import DeltaBlock
 from mergescale.merging.method import Method
 from mergescale.merging.ops.elect import materialize
 from mergescale.merging.ops.quantile import find_cutoff
 from mergescale.merging.ops.task_vector import by_tensor, task_vector
-from mergescale.merging.statistics import MagnitudeThreshold, TensorSum, over_tensors
+from mergescale.merging.statistics import (
+    MagnitudeThreshold,
+    StatisticsFile,
+    TensorSum,
+    sum_over_tensors,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mergescale.merging.ops.trim import Cutoff
 
+# {kind, such as "fisher": {expert: {tensor: Tensor}}}: the contents of statistics files
+FileStatistics = Mapping[str, Mapping[str, Mapping[str, "Tensor"]]]
+_SUM_BLOCK = 1 << 16  # elements whose sums are added in order, as the engine does
 
-def merged_task_vector(
+
+@dataclass(frozen=True)
+class MergedTaskVector:
+    """What a method makes of task vectors in memory.
+
+    Attributes:
+        tau: The merged task vector, {tensor: fp32 Tensor}; lambda times it is added to the base.
+        masks: {name: {tensor: bool Tensor}} of methods that return masks (EMR: one per expert).
+        record: What merge.json has beside the recipe, such as EMR's rescalers.
+    """
+
+    tau: dict[str, Tensor]
+    masks: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def merge_task_vectors(
     method: Method,
     task_vectors: Mapping[str, Mapping[str, Tensor]],
     *,
     base: Mapping[str, Tensor] | None = None,
     seed: int | None = None,
     weights: Mapping[str, float] | None = None,
-    **settings: Any,
-) -> dict[str, Tensor]:
-    """The merged task vector {tensor: Tensor}, of which lambda times is added to the base.
+    statistics: FileStatistics | None = None,
+    **parameters: Any,
+) -> MergedTaskVector:
+    """Merge the task vectors of experts.
 
-    task_vectors: {expert: {tensor: fp32 Tensor}}. base: the base's weights, for methods that look
-    at them (SLERP); zeros otherwise. weights: factors of experts, 1 by default. Expert and tensor
-    names, not their order, decide the result. Raises ValueError for bad parameters, too few or too
-    many experts, and a stochastic method without a seed.
+    The names of experts and tensors, not their order, decide the result.
+
+    Args:
+        method: A merging method.
+        task_vectors: {expert: {tensor: fp32 Tensor}}.
+        base: The base's weights, for methods that use them (SLERP, Fisher); zeros by default.
+        seed: For methods that draw random numbers.
+        weights: {expert: factor}; 1 for experts that are not named.
+        statistics: {kind: {expert: {tensor: Tensor}}}, the contents of the statistics files that
+            the method requires, such as {"fisher": ...}.
+        parameters: The method's parameters but lambda.
+
+    Raises:
+        ValueError: For parameters that are not allowed, too few or too many experts, a stochastic
+            method without a seed, and missing statistics.
     """
-    tau = {}
-    for first, chunk in _chunks(method, task_vectors, base, seed, weights, settings):
-        if not len(chunk.base):
-            tau[chunk.tensor] = first.clone()  # no element: nothing to add up or to reduce
-            continue
-        made = materialize(method.reduce(chunk, **chunk.settings[0]))
-        tau[chunk.tensor] = (made[0] if isinstance(made, tuple) else made).view(first.shape)
-    return tau
-
-
-def merge_record(
-    method: Method,
-    task_vectors: Mapping[str, Mapping[str, Tensor]],
-    *,
-    base: Mapping[str, Tensor] | None = None,
-    seed: int | None = None,
-    weights: Mapping[str, float] | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
-    """What merge.json tells of this merge beside its recipe, such as EMR's rescalers.
-
-    Arguments and errors as of `merged_task_vector`.
-    """
-    if not method.record:
-        return {}
+    merged = MergedTaskVector({})
     sums: dict[str, dict[str, Tensor]] = {}
-    for _, chunk in _chunks(method, task_vectors, base, seed, weights, settings):
-        for name, value in chunk.sums.items():
-            sums.setdefault(name, {})[chunk.tensor] = value
-    return method.record(sorted(task_vectors), {n: over_tensors(of) for n, of in sums.items()})
+    common, blocks = _whole_tensors(
+        method, task_vectors, base, seed, weights, statistics, parameters
+    )
+    for first, block in blocks:
+        if not len(block.base):
+            merged.tau[block.tensor] = first.clone()  # a tensor without elements
+            continue
+        result = materialize(method.merge_block(block, common))
+        tau, masks = result if isinstance(result, tuple) else (result, {})
+        merged.tau[block.tensor] = materialize(tau).view(first.shape)
+        for name, mask in masks.items():
+            merged.masks.setdefault(name, {})[block.tensor] = mask.view(first.shape)
+        for name, value in block.statistics.items():
+            sums.setdefault(name, {})[block.tensor] = value
+    if method.record:
+        needed = method.required_statistics(common)
+        totals = {
+            name: sum_over_tensors(sums[name])
+            for name, statistic in needed.items()
+            if isinstance(statistic, TensorSum)
+        }
+        merged.record.update(method.record(sorted(task_vectors), totals))
+    return merged
 
 
-def _chunks(
+def _whole_tensors(
     method: Method,
     task_vectors: Mapping[str, Mapping[str, Tensor]],
     base: Mapping[str, Tensor] | None,
     seed: int | None,
     weights: Mapping[str, float] | None,
-    settings: Mapping[str, Any],
-) -> Iterator[tuple[Tensor, DeltaBlock]]:
-    """Each tensor whole, with all statistics: (the first expert's task vector, what is reduced)."""
-    import torch
-
-    parameters = method.canonical(settings)
+    files: FileStatistics | None,
+    parameters: Mapping[str, Any],
+) -> tuple[dict[str, Any], Iterator[tuple[Tensor, DeltaBlock]]]:
+    """Canonical parameters, and for each tensor (its first task vector, its block)."""
+    common = method.canonical(parameters)
     method.check_experts(len(task_vectors))
     if method.stochastic and seed is None:
-        raise ValueError(f"{method.name} draws at random and needs a seed")
+        raise ValueError(f"{method.name} draws random numbers and needs a seed")
     experts = sorted(task_vectors)
     factors = [(weights or {}).get(expert, 1.0) for expert in experts]
     method.check_weights(factors)
-    wanted = method.statistics(parameters)
-    thresholds = {
-        name: [_thresholds(task_vectors[expert], wish) for expert in experts]
-        for name, wish in wanted.items()
-        if isinstance(wish, MagnitudeThreshold)
+    needed = method.required_statistics(common)
+    cutoffs = {
+        name: [_cutoffs(task_vectors[expert], statistic) for expert in experts]
+        for name, statistic in needed.items()
+        if isinstance(statistic, MagnitudeThreshold)
     }
-    for tensor, deltas in by_tensor(task_vectors):
-        parts = [deltas[expert].reshape(-1) for expert in experts]
-        chunk = DeltaBlock(
-            tensor=tensor,
-            start=0,
-            experts=experts,
-            deltas=parts,
-            base=torch.zeros_like(parts[0]) if base is None else base[tensor].float().reshape(-1),
-            weights=factors,
-            settings=[parameters] * len(experts),
-            seed=seed,
-            thresholds={n: [of[tensor] for of in every] for n, every in thresholds.items()},
+    contents = {
+        name: _file_contents(method, statistic, experts, files or {})
+        for name, statistic in needed.items()
+        if isinstance(statistic, StatisticsFile)
+    }
+
+    def blocks() -> Iterator[tuple[Tensor, DeltaBlock]]:
+        import torch
+
+        for tensor, deltas in by_tensor(task_vectors):
+            first = deltas[experts[0]]
+            parts = [deltas[expert].reshape(-1) for expert in experts]
+            block = DeltaBlock(
+                tensor=tensor,
+                shape=tuple(first.shape),
+                start=0,
+                experts=experts,
+                deltas=parts,
+                base=(
+                    torch.zeros_like(parts[0]) if base is None else base[tensor].float().reshape(-1)
+                ),
+                weights=factors,
+                parameters=[common] * len(experts),
+                seed=seed,
+            )
+            size = len(block.base)
+            block.statistics = {
+                name: [cutoff[tensor].in_block(tensor, 0, size) for cutoff in every]
+                for name, every in cutoffs.items()
+            } | {
+                name: [_entries(content, tensor, first) for content in every]
+                for name, every in contents.items()
+            }
+            if size:
+                block.statistics |= {
+                    name: sum_over_block(statistic, block)
+                    for name, statistic in needed.items()
+                    if isinstance(statistic, TensorSum)
+                }
+            yield first, block
+
+    return common, blocks()
+
+
+def _cutoffs(task_vector: Mapping[str, Tensor], threshold: MagnitudeThreshold) -> dict[str, Cutoff]:
+    """The cutoff that applies in each tensor."""
+    if threshold.scope == "tensor":
+        return {name: find_cutoff({name: delta}, threshold) for name, delta in task_vector.items()}
+    return dict.fromkeys(task_vector, find_cutoff(task_vector, threshold))
+
+
+def _file_contents(
+    method: Method, statistic: StatisticsFile, experts: list[str], files: FileStatistics
+) -> list[Mapping[str, Tensor]]:
+    """Each expert's statistics."""
+    of_kind = files.get(statistic.kind, {})
+    if missing := [expert for expert in experts if expert not in of_kind]:
+        raise ValueError(
+            f"{method.name} needs {statistic.kind} statistics of {', '.join(missing)}; pass "
+            f"statistics={{{statistic.kind!r}: {{expert: {{tensor: Tensor}}}}}}"
         )
-        if len(chunk.base):
-            sums = {n: wish for n, wish in wanted.items() if isinstance(wish, TensorSum)}
-            chunk.sums = {n: summed(wish, chunk) for n, wish in sums.items()}
-        yield deltas[experts[0]], chunk
+    return [of_kind[expert] for expert in experts]
 
 
-def _thresholds(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> dict[str, Cutoff]:
-    """The threshold that holds in each tensor."""
-    if wish.scope == "tensor":
-        return {name: find_cutoff({name: delta}, wish) for name, delta in task_vector.items()}
-    return dict.fromkeys(task_vector, find_cutoff(task_vector, wish))
+def _entries(content: Mapping[str, Tensor], tensor: str, like: Tensor) -> Tensor:
+    """A tensor of a statistics file, 1-D, fp32."""
+    if tensor not in content or content[tensor].shape != like.shape:
+        found = tuple(content[tensor].shape) if tensor in content else "no such tensor"
+        raise ValueError(f"statistics: tensor {tensor} must be {tuple(like.shape)}, is {found}")
+    return content[tensor].float().reshape(-1)
 
 
-def summed(wish: TensorSum, chunk: DeltaBlock, block: int = 1 << 16) -> Tensor:
-    """A sum over a chunk that begins at a block's beginning: blocks are added in order."""
+def sum_over_block(statistic: TensorSum, block: DeltaBlock, elements: int = _SUM_BLOCK) -> Tensor:
+    """Return a sum over a whole tensor: parts of so many elements are added in order."""
     total = None
-    for piece in blocks(chunk, block):
-        part = wish.of(piece)
-        total = part if total is None else total + part
+    for part in block.split(elements):
+        value = statistic.of(part)
+        total = value if total is None else total + value
     return total
 
 
-def blocks(chunk: DeltaBlock, block: int) -> Sequence[DeltaBlock]:
-    """The chunk cut into blocks of so many elements."""
-    from dataclasses import replace
+def read_task_vectors(
+    base: Mapping[str, Tensor], experts: Mapping[str, str | Path]
+) -> dict[str, dict[str, Tensor]]:
+    """Return {expert: task vector}.
 
-    size = len(chunk.base)
-    return [
-        replace(
-            chunk,
-            start=chunk.start + at,
-            deltas=[delta[at : at + block] for delta in chunk.deltas],
-            base=chunk.base[at : at + block],
-            shared={},  # those of the whole chunk are not the block's
-        )
-        for at in range(0, size, block)
-    ]
-
-
-def read_task_vectors(base: Mapping, experts: Mapping[str, str | Path]) -> dict[str, dict]:
-    """{expert: task vector} from {expert: folder}; base: the weights of the base."""
+    Args:
+        base: The base's weights.
+        experts: {name: folder}.
+    """
     return {
         name: task_vector(read_weights(folder), base, label=f"{name} ({folder})")
         for name, folder in sorted(experts.items())

@@ -7,24 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mergescale.merging.statistics import ALL, FIRST, MagnitudeThreshold, TensorSum
+from mergescale.merging.statistics import ALL, FIRST, Statistic, StatisticsFile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mergescale.merging.delta_block import DeltaBlock
+    from mergescale.merging.in_memory import MergedTaskVector
 
 LAMBDA = "lambda"
+Granularity = Literal["elements", "matrix"]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a method: a number within [minimum, maximum], or one of `choices`.
+    """One parameter of a method: a number in [minimum, maximum], or one of `choices`.
 
-    values: the default values; more than one are swept. A minimum that is itself not allowed is
-    marked by `above_minimum`. A `fixed` parameter belongs to the definition of the method: the
-    configuration may repeat its value but not change it. per_expert: a recipe may give an expert a
-    value of its own, which `prepare` and `chunk.settings` then hold; others are common to all.
-    unsaid: settings leave it out where it has its default, so that those from before there was this
-    parameter are the same still, with their digests; formulas give it the same default.
+    Attributes:
+        name: Its key in configurations and recipes.
+        description: What it does, in a few words.
+        values: The default values; more than one are swept.
+        minimum: The smallest number that is allowed.
+        maximum: The largest.
+        above_minimum: Whether the minimum itself is not allowed.
+        choices: The texts that are allowed, for a parameter that is not a number.
+        fixed: Whether its value is part of the method's definition: a configuration may repeat it
+            but not change it.
+        per_expert: Whether a recipe may give an expert its own value, which `Method.requires` and
+            `block.parameters` then have; other parameters are common to all experts.
+        omit_if_default: Whether canonical parameters leave it out where it has its default value,
+            so that digests from before the parameter was added stay the same.
     """
 
     name: str
@@ -39,22 +55,22 @@ class Parameter:
     omit_if_default: bool = False
 
     def allowed(self) -> str:
-        """The allowed values in words."""
+        """Return which values are allowed, to follow "must be"."""
         if self.fixed:
-            return f"only {self.values[0]}"
+            return f"{self.values[0]}"
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        start = "above" if self.above_minimum else "from"
-        return f"a number {start} {self.minimum} to {self.maximum}"
+        return f"in {'(' if self.above_minimum else '['}{self.minimum}, {self.maximum}]"
 
     def with_default(self, *values: Any) -> Parameter:
-        """The same parameter with other default values."""
+        """Return the same parameter with other default values."""
         return replace(self, values=values)
 
     def canonical(self, value: Any) -> Any:
-        """`value` as it enters a merge: a float of ten digits (0.1 * 3 becomes 0.3), or a choice.
+        """Return `value` as it enters a merge: a float of ten digits (0.1 * 3 is 0.3), or a choice.
 
-        Raises ValueError, saying what is allowed, for any other value.
+        Raises:
+            ValueError: For a value that is not allowed.
         """
         if self.choices:
             if isinstance(value, str) and value in self.choices:
@@ -64,46 +80,75 @@ class Parameter:
             above = number > self.minimum or (number == self.minimum and not self.above_minimum)
             if above and number <= self.maximum and (not self.fixed or number in self.values):
                 return number
-        raise ValueError(f"{self.name} is {as_given(value)}, allowed is {self.allowed()}")
+        raise ValueError(f"{self.name} is {quote(value)}, must be {self.allowed()}")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A merging method: W = W0 + lambda * tau, where `reduce` says what tau is.
+    """A merging method: W = W0 + lambda * tau, where `merge` computes tau.
 
-    name: the file's name. title: the name in figures and tables. parameters: whatever can be set,
-    lambda among them.
-
-    reduce: the formula. It gets a `Chunk` (some elements of one tensor, of every expert) and the
-    parameters by name, and returns tau there, or the `Election` that gives it. It is called on
-    pieces of any size, so it may look at nothing beyond the chunk but the statistics that it asked
-    for.
-    prepare: which statistics `reduce` needs, {name: `Threshold` or `Sum`}; it gets the parameters
-    of one expert. Thresholds arrive as `chunk.of_experts(name)`, one for each expert, sums as
-    `chunk.of_tensor(name)`.
-    experts: how many experts it takes at least and at most.
-    weighted: whether the experts' weights enter the formula.
-    normalized: whether it divides by their sum.
-    extras: further outputs beside tau: names of boolean masks, of the shape of each tensor, which
-    `reduce` returns in a mapping after tau; from the names of the experts.
-    record: what merge.json tells beside the recipe, from the names of the experts and {name: sum
-    over the whole model} of what `prepare` asked for.
+    Attributes:
+        name: The file's name.
+        title: The name in figures and tables.
+        merge: The formula, `merge(block, ...)` with the parameters that it names. Gets a
+            `DeltaBlock` and returns tau there: fp32, 1-D, as long as the block; or the `Election`
+            that computes it; or either with a mapping of masks. With granularity "elements" it is
+            called on blocks of any size, so it may use nothing beyond the block but
+            `block.statistics`.
+        parameters: Whatever can be set, lambda among them.
+        requires: Which statistics `merge` needs, `requires(...)` with the parameters that it names:
+            {name: `MagnitudeThreshold`, `TensorSum` or `StatisticsFile`}. It is called with each
+            expert's own parameters.
+        granularity: How much `merge` has to see at once: "elements", any block of a tensor; or
+            "matrix", a whole tensor.
+        stochastic: Whether it draws random numbers, and so needs a seed.
+        experts: The least and the greatest number of experts; None for no upper limit.
+        weighted: Whether the experts' weights enter the formula.
+        normalized: Whether it divides by their sum.
+        masks: Names of boolean masks of each tensor's shape, from the names of the experts; `merge`
+            returns them in a mapping after tau.
+        record: What merge.json has beside the recipe, from the names of the experts and
+            {name: sum over the whole model} of each `TensorSum` that `requires` names.
+        task_delta: For methods that are evaluated with other weights on each task: from a
+            `MergedTaskVector` and the name of an expert to what is added to the base on that
+            expert's tasks, {tensor: fp32 Tensor}. None for one static set of weights.
     """
 
     name: str
     title: str
-    reduce: Callable[..., Any]
+    merge: Callable[..., Any]
     parameters: tuple[Parameter, ...]
-    prepare: Callable[..., dict[str, MagnitudeThreshold | TensorSum]] | None = None
+    requires: Callable[..., dict[str, Statistic]] | None = None
+    granularity: Granularity = "elements"
     stochastic: bool = False
     experts: tuple[int, int | None] = (1, None)
     weighted: bool = True
     normalized: bool = False
-    extras: Callable[[Sequence[str]], list[str]] | None = None
+    masks: Callable[[Sequence[str]], list[str]] | None = None
     record: Callable[[Sequence[str], Mapping[str, Any]], dict[str, Any]] | None = None
+    task_delta: Callable[[MergedTaskVector, str], dict[str, Tensor]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check granularity and the names that the formula takes.
+
+        Raises:
+            ValueError: For an unknown granularity, or an argument that is not a parameter.
+        """
+        if self.granularity not in (allowed := get_args(Granularity)):
+            raise ValueError(
+                f"{self.name}: granularity is {self.granularity!r}, must be one of "
+                f"{', '.join(allowed)}"
+            )
+        for function, first in ((self.merge, 1), (self.requires, 0)):
+            for argument in _arguments(function)[first:] if function else ():
+                self.parameter(argument)
 
     def parameter(self, name: str) -> Parameter:
-        """The parameter called `name`; ValueError listing the known ones if there is none."""
+        """Return the parameter called `name`.
+
+        Raises:
+            ValueError: With a list of the method's parameters, for any other name.
+        """
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
@@ -115,100 +160,146 @@ class Method:
         """Whether lambda is free; otherwise its one value is part of the method's definition."""
         return not self.parameter(LAMBDA).fixed
 
-    def canonical(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Every parameter but lambda with one checked value; defaults where `settings` has none.
+    def canonical(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one checked value of every parameter but lambda; defaults where none is given.
 
-        A parameter whose default is a sweep must be given a value. Raises ValueError.
+        Raises:
+            ValueError: For an unknown parameter, a value that is not allowed, and a missing value
+                of a parameter that is swept by default.
         """
-        for name in settings:
+        for name in parameters:
             if name != LAMBDA:
                 self.parameter(name)
-        chosen = {}
+        values = {}
         for parameter in self.parameters:
             if parameter.name == LAMBDA:
                 continue
-            if parameter.name not in settings and len(parameter.values) > 1:
-                raise ValueError(f"{self.name} needs {parameter.name}: {parameter.allowed()}")
-            value = settings.get(parameter.name, parameter.values[0])
-            chosen[parameter.name] = self._checked(parameter, value)
-        return self._said(chosen)
+            if parameter.name not in parameters and len(parameter.values) > 1:
+                raise ValueError(
+                    f"{self.name} needs {parameter.name}, which must be {parameter.allowed()}"
+                )
+            value = parameters.get(parameter.name, parameter.values[0])
+            values[parameter.name] = self._checked(parameter, value)
+        return self._drop_defaults(values)
 
     def checked(self, name: str, value: Any) -> Any:
-        """One value of a parameter in canonical form; ValueError for none or one not allowed."""
+        """Return one value of the parameter called `name` in canonical form.
+
+        Raises:
+            ValueError: For an unknown parameter, or a value that is not allowed.
+        """
         return self._checked(self.parameter(name), value)
 
-    def sweep(self, settings: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Every combination of parameters that needs a tau of its own (all but lambda).
+    def sweep(self, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return every combination of parameters that needs a tau of its own (all but lambda).
 
-        settings: {parameter: value or list of values}, as in the configuration; defaults fill the
-        rest. Raises ValueError for an unknown parameter or a value outside its range.
+        Args:
+            parameters: {name: value or list of values}, as in the configuration; defaults fill the
+                rest.
+
+        Raises:
+            ValueError: For an unknown parameter, or a value that is not allowed.
         """
-        settings = settings or {}
-        for name in settings:
+        parameters = parameters or {}
+        for name in parameters:
             self.parameter(name)
         axes = {
-            parameter.name: self._values(parameter, settings)
+            parameter.name: self._values(parameter, parameters)
             for parameter in self.parameters
             if parameter.name != LAMBDA
         }
         return [
-            self._said(dict(zip(axes, point, strict=True))) for point in product(*axes.values())
+            self._drop_defaults(dict(zip(axes, point, strict=True)))
+            for point in product(*axes.values())
         ]
 
-    def lambdas(self, settings: Mapping[str, Any] | None = None) -> list[float]:
-        """The values of lambda to try with each tau; settings as in `sweep`."""
-        return self._values(self.parameter(LAMBDA), settings or {})
+    def lambdas(self, parameters: Mapping[str, Any] | None = None) -> list[float]:
+        """Return the values of lambda to try with each tau; arguments and errors as of `sweep`."""
+        return self._values(self.parameter(LAMBDA), parameters or {})
 
     def checked_lambda(self, lam: float | None) -> float:
-        """One value of lambda in canonical form; ValueError for none or one not allowed."""
+        """Return one value of lambda in canonical form.
+
+        Raises:
+            ValueError: For None, or a value that is not allowed.
+        """
         if lam is None:
-            raise ValueError(f"{self.name} needs {LAMBDA}: {self.parameter(LAMBDA).allowed()}")
+            allowed = self.parameter(LAMBDA).allowed()
+            raise ValueError(f"{self.name} needs {LAMBDA}, which must be {allowed}")
         return self._checked(self.parameter(LAMBDA), lam)
 
-    def tau(
-        self,
-        task_vectors: Mapping[str, Mapping[str, Any]],
-        seed: int | None = None,
-        base: Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> dict[str, Any]:
-        """The merged task vector of experts in memory: see `in_memory.merged_task_vector`."""
-        from mergescale.merging.in_memory import merged_task_vector
+    def tau(self, task_vectors: Mapping[str, Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Return the merged task vector of experts in memory, {tensor: fp32 Tensor}.
 
-        return merged_task_vector(self, task_vectors, base=base, seed=seed, **settings)
+        Arguments and errors as of `in_memory.merge_task_vectors`.
+        """
+        return self.merge_task_vectors(task_vectors, **options).tau
 
-    def statistics(self, settings: Mapping[str, Any]) -> dict[str, MagnitudeThreshold | TensorSum]:
-        """What `reduce` needs to know of an expert with these parameters before it starts."""
-        return self.prepare(**settings) if self.prepare else {}
+    def merge_task_vectors(
+        self, task_vectors: Mapping[str, Mapping[str, Any]], **options: Any
+    ) -> MergedTaskVector:
+        """Merge experts in memory: see `in_memory.merge_task_vectors`."""
+        from mergescale.merging.in_memory import merge_task_vectors
+
+        return merge_task_vectors(self, task_vectors, **options)
+
+    def merge_block(self, block: DeltaBlock, parameters: Mapping[str, Any]) -> Any:
+        """Return what `merge` makes of a block that has its statistics.
+
+        Args:
+            block: The deltas.
+            parameters: The parameters that are common to all experts, as they apply to this tensor.
+        """
+        return self.merge(block, **self._named(self.merge, parameters))
+
+    def required_statistics(self, parameters: Mapping[str, Any]) -> dict[str, Statistic]:
+        """Return {name: statistic} that `merge` needs of an expert with these parameters."""
+        if not self.requires:
+            return {}
+        return self.requires(**self._named(self.requires, parameters))
+
+    def statistics_files(self, parameters: Mapping[str, Any]) -> list[str]:
+        """Return the kinds of statistics files that `merge` needs of each expert, sorted."""
+        needed = self.required_statistics(parameters).values()
+        return sorted({one.kind for one in needed if isinstance(one, StatisticsFile)})
 
     def check_experts(self, number: int) -> None:
-        """Raises ValueError unless the method takes so many experts."""
-        least, most = self.experts
-        if number < least or (most is not None and number > most):
-            allowed = f"{least}" if least == most else f"{least} or more"
+        """Raise ValueError unless the method merges this number of experts."""
+        minimum, maximum = self.experts
+        if number < minimum or (maximum is not None and number > maximum):
+            allowed = f"{minimum}" if minimum == maximum else f"{minimum} or more"
             raise ValueError(f"{self.name} merges {allowed} experts, not {number}")
 
     def check_weights(self, weights: Sequence[float]) -> None:
-        """Raises ValueError for weights that cancel out where the formula divides by their sum."""
+        """Raise ValueError for weights that cancel out where the formula divides by their sum."""
         if self.normalized and abs(sum(weights)) <= 1e-6 * sum(map(abs, weights)):
             raise ValueError(f"{self.name} divides by the sum of the weights, which is 0")
 
-    def _values(self, parameter: Parameter, settings: Mapping[str, Any]) -> list[Any]:
-        given = settings.get(parameter.name, parameter.values)
+    def _named(self, function: Callable, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the parameters that a function names, with defaults that were omitted."""
+        values = {
+            parameter.name: parameter.values[0]
+            for parameter in self.parameters
+            if parameter.omit_if_default
+        } | dict(parameters)
+        return {name: values[name] for name in _arguments(function) if name in values}
+
+    def _values(self, parameter: Parameter, parameters: Mapping[str, Any]) -> list[Any]:
+        given = parameters.get(parameter.name, parameter.values)
         if not isinstance(given, Sequence) or isinstance(given, str):
             given = [given]
         if not given:
             raise ValueError(f"{self.name}: {parameter.name} has no value")
-        # Values given twice are one point of the sweep.
+        # Values that are given twice are one point of the sweep.
         return list(dict.fromkeys(self._checked(parameter, value) for value in given))
 
-    def _said(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _drop_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
         """Without parameters that are `omit_if_default` and have their default."""
-        of = {parameter.name: parameter for parameter in self.parameters}
+        by_name = {parameter.name: parameter for parameter in self.parameters}
         return {
             name: value
-            for name, value in settings.items()
-            if not (of[name].omit_if_default and value == of[name].values[0])
+            for name, value in values.items()
+            if not (by_name[name].omit_if_default and value == by_name[name].values[0])
         }
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
@@ -218,8 +309,16 @@ class Method:
             raise ValueError(f"{self.name}: {error}") from None
 
 
-def as_given(value: Any) -> str:
-    """A value in a message, with a word on numbers that YAML took for text, such as 1e-3."""
+@cache
+def _arguments(function: Callable) -> tuple[str, ...]:
+    """The names of a function's arguments."""
+    from inspect import signature
+
+    return tuple(signature(function).parameters)
+
+
+def quote(value: Any) -> str:
+    """Return a value as messages print it; numbers that YAML read as text, such as 1e-3, say so."""
     try:
         number = float(value) if isinstance(value, str) else None
     except ValueError:
@@ -239,7 +338,7 @@ FIXED_LAMBDA = Parameter(
 )
 DENSITY = Parameter(
     "density",
-    "share of each task vector that is kept; 0.2 is '80 % pruned'",
+    "fraction of each task vector that is kept; 0.2 is '80 % pruned'",
     values=(0.2, 0.1),
     minimum=0,
     maximum=1,
@@ -261,14 +360,14 @@ AGGREGATE = Parameter(
 )
 ROUNDING = Parameter(
     "rounding",
-    "how the share `density` becomes a number of entries",
+    "how the fraction `density` becomes a number of entries",
     values=("up",),
     choices=("up", "down", "at_least_one"),
     per_expert=True,
 )
-AT_THRESHOLD = Parameter(
-    "at_threshold",
-    "which entries are kept that tie with the threshold: all, or the first, to just `density`",
+TIES = Parameter(
+    "ties",
+    "which entries that tie with the threshold are kept: all, or the first, up to `density`",
     values=(ALL,),
     choices=(ALL, FIRST),
     per_expert=True,

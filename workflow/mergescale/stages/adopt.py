@@ -39,7 +39,7 @@ def adopt_checkpoint(out: Path, *, checkpoint: Path) -> None:
     """
     from mergescale.checkpoints.adopt import adopt_weights, count_if_compatible
     from mergescale.checkpoints.hub_download import RECORD
-    from mergescale.merging.recipe import weights_digest
+    from mergescale.merging.merge_identity import weights_digest
     from mergescale.models.loading import load, load_tokenizer, parameter_count, save
     from mergescale.training.training_run import write_training_record
 

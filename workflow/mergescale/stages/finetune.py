@@ -36,7 +36,7 @@ def run(args: Arguments) -> None:
     from mergescale.training.launch import launch_if_distributed
 
     launch_if_distributed(args.compute)
-    from mergescale.merging.recipe import weights_digest
+    from mergescale.merging.merge_identity import weights_digest
     from mergescale.models.device import prepare_torch
     from mergescale.models.tokenizers import Encoder
     from mergescale.provenance.digests import file_digest

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mergescale.evaluation.evaluator import Evaluator
     from mergescale.evaluation.model_variant import ModelVariant
-    from mergescale.merging.recipe import Recipe
+    from mergescale.merging.merge_identity import MergeIdentity
 
 RESUMABLE = True
 
@@ -96,7 +96,7 @@ def score_merges(
             validation rows parameters are selected; or an expert or a setting does not fit.
     """
     from mergescale.evaluation.score_files import write_predictions, write_score_file
-    from mergescale.merging.methods.registry import get_method
+    from mergescale.merging.registry import get_method
     from mergescale.progress import Progress
 
     held_in = {category.name for category in evaluator.held_in}
@@ -160,7 +160,7 @@ def selection_score(evaluator: Evaluator, scores: Mapping[str, float]) -> float:
     return macro_average(scores, evaluator.held_in)
 
 
-def cache_key(recipe: Recipe) -> str:
+def cache_key(recipe: MergeIdentity) -> str:
     """Digest of a merge's recipe and of the code that computes its weights."""
     if recipe.lam == 0:
         return recipe.digest()  # the base's weights, whatever the method
@@ -178,7 +178,7 @@ class DrawMerger:
     def __init__(self, draw: Draw) -> None:
         from mergescale.checkpoints.folder import read_weights
         from mergescale.merging.in_memory import read_task_vectors
-        from mergescale.merging.recipe import weights_digest
+        from mergescale.merging.merge_identity import weights_digest
 
         self._seed = draw.seed
         self._base = read_weights(draw.base)
@@ -187,11 +187,11 @@ class DrawMerger:
         self._base_digest = weights_digest(draw.base)
         self._merged: dict[tuple, dict[str, Tensor]] = {}
 
-    def recipe(self, method: Method, point: Mapping[str, Any]) -> Recipe:
+    def recipe(self, method: Method, point: Mapping[str, Any]) -> MergeIdentity:
         """The recipe of a merge."""
-        from mergescale.merging.recipe import Recipe
+        from mergescale.merging.merge_identity import MergeIdentity
 
-        return Recipe(
+        return MergeIdentity(
             method.name,
             self._base_digest,
             self._digests,
@@ -203,12 +203,12 @@ class DrawMerger:
     def variant(self, method: Method, point: Mapping[str, Any]) -> ModelVariant:
         """The merge as what the evaluator scores."""
         from mergescale.evaluation.model_variant import StaticVariant
-        from mergescale.merging.ops.apply import apply_
+        from mergescale.merging.ops.cast import apply_task_vector_
 
         def load(model: Any) -> None:
             lam = point[LAMBDA]
             delta = self._merged_task_vector(method, without_lambda(point)) if lam else {}
-            apply_(dict(model.named_parameters()), self._base, delta, lam)
+            apply_task_vector_(dict(model.named_parameters()), self._base, delta, lam)
 
         return StaticVariant(cache_key(self.recipe(method, point)), load)
 

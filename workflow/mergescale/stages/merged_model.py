@@ -54,9 +54,9 @@ def write_merged_model(
     """
     from mergescale.merging.engine.merge_spec import Merge
     from mergescale.merging.engine.run import run_merges
+    from mergescale.merging.merge_identity import weights_digest
     from mergescale.merging.method import LAMBDA
-    from mergescale.merging.methods.registry import get_method
-    from mergescale.merging.recipe import weights_digest
+    from mergescale.merging.registry import get_method
 
     recipe = _read_recipe(scores)
     weights = {

@@ -9,7 +9,7 @@ from typing import Any
 from transformers.modeling_utils import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from mergescale.merging.recipe import weights_digest
+from mergescale.merging.merge_identity import weights_digest
 from mergescale.models.loading import load, load_on_meta, load_tokenizer, parameter_count, save
 from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest, record_digest

@@ -42,7 +42,7 @@ def batches(merges: Sequence[Merge], experts: int) -> list[list[list[int]]]:
 def _held(merge: Merge, experts: int) -> tuple[int, dict[Any, int]]:
     """Bytes that a merge holds by itself, and {what others may share: bytes}."""
     random = merge.method.stochastic
-    masked = random or merge.method.extras is not None
+    masked = random or merge.method.masks is not None
     weights = tuple(merge.weights.get(expert, 1.0) for expert in merge.experts)
     common: dict[Any, int] = {(merge.experts, weights): _SUM}
     if random:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.background_writeback import handing_over
-from mergescale.checkpoints.blocks import Block, map_in_order, block_elements, pieces
+from mergescale.checkpoints.blocks import Block, block_elements, map_in_order, pieces
 from mergescale.checkpoints.reader import CheckpointReader, check_alike
 from mergescale.checkpoints.writer import CheckpointWriter
-from mergescale.merging.chunk import DeltaBlock
+from mergescale.merging.delta_block import DeltaBlock
 from mergescale.merging.engine.batches import batches
 from mergescale.merging.engine.delta_reader import DeltaReader
 from mergescale.merging.engine.journal import Journal, Tally
@@ -69,7 +69,7 @@ class Engine:
                 for name, wish in wishes.items():
                     if isinstance(wish, MagnitudeThreshold):
                         thresholds.add((expert, wish))
-                    else:
+                    elif isinstance(wish, TensorSum):
                         sums[merge.tau_key, name] = (merge, wish)
         return find(self, thresholds, sums, kept, progress)
 
@@ -137,10 +137,13 @@ class Engine:
             shared: dict = {}
             made = []
             for merge in (merges[numbers[0]] for numbers in batch):
-                chunk = self.chunk(piece, base, deltas, merge, shared)
-                chunk.thresholds = found.thresholds_in(merge, piece.tensor)
-                chunk.sums = found.sums_in(merge, piece.tensor)
-                tau = merge.method.reduce(chunk, **merge.parameters)
+                block = self.delta_block(piece, base, deltas, merge, shared)
+                cutoffs = found.thresholds_in(merge, piece.tensor)
+                block.statistics = {
+                    name: [each.in_block(piece.tensor, piece.start, len(piece)) for each in every]
+                    for name, every in cutoffs.items()
+                } | found.sums_in(merge, piece.tensor)
+                tau = merge.method.merge_block(block, merge.parameters)
                 by_loop = self.compiled and isinstance(tau, Election)
                 made.append(tau if by_loop else materialize(tau))
             made = materialize_all(made)  # which lets go of masks
@@ -173,7 +176,7 @@ class Engine:
         for name, mask in masks.items():
             output.write(piece, as_bytes(mask), mask=name)
 
-    def chunk(
+    def delta_block(
         self,
         piece: Block,
         base: Tensor,
@@ -181,17 +184,18 @@ class Engine:
         merge: Merge,
         shared: dict | None = None,
     ) -> DeltaBlock:
-        """What `merge` reduces of a piece, without statistics; deltas are those of all experts."""
+        """The block that `merge` gets, without statistics; deltas are those of all experts."""
         return DeltaBlock(
             tensor=piece.tensor,
+            shape=tuple(self.base.tensors[piece.tensor].shape),
             start=piece.start,
             experts=merge.experts,
             deltas=[deltas[self.names.index(expert)] for expert in merge.experts],
             base=base,
             weights=[merge.weights.get(expert, 1.0) for expert in merge.experts],
-            settings=merge.settings,
+            parameters=merge.settings,
             seed=merge.seed,
-            compiled=self.compiled,
+            use_kernels=self.compiled,
             shared={} if shared is None else shared,
         )
 
@@ -213,9 +217,9 @@ def check_tau(method: str, tau: Any, base: Tensor) -> None:
     import torch
 
     if not isinstance(tau, torch.Tensor):
-        raise ValueError(f"{method}: reduce returned {type(tau).__name__}, not a tensor")
+        raise ValueError(f"{method}: merge returned {type(tau).__name__}, not a tensor")
     if tau.shape != base.shape or tau.dtype != torch.float32:
         raise ValueError(
-            f"{method}: reduce returned {str(tau.dtype).removeprefix('torch.')} of shape "
+            f"{method}: merge returned {str(tau.dtype).removeprefix('torch.')} of shape "
             f"{tuple(tau.shape)}, not float32 of {tuple(base.shape)}"
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from mergescale.checkpoints.blocks import element_bytes, block_elements
+from mergescale.checkpoints.blocks import block_elements, element_bytes
 from mergescale.checkpoints.layout import FORMAT_NAMES
 from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.safetensors_header import ITEM_BYTES
@@ -16,7 +16,7 @@ from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.thresholds import max_passes
 from mergescale.merging.method import LAMBDA
 from mergescale.merging.recipes.recipe import RecipeFile
-from mergescale.merging.statistics import FIRST, MagnitudeThreshold
+from mergescale.merging.statistics import FIRST, MagnitudeThreshold, TensorSum
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def estimate_io(
             for name, wish in wishes.items():
                 if isinstance(wish, MagnitudeThreshold):
                     wanted.setdefault(wish.scope, {}).setdefault(expert, set()).add(wish)
-                elif (merge.tau_key, name) not in summed:
+                elif isinstance(wish, TensorSum) and (merge.tau_key, name) not in summed:
                     summed.add((merge.tau_key, name))
                     looked += floating + sum(_floating(experts[e]) for e in merge.experts)
     every = [stored.name for stored in base.tensors.values() if stored.floating]
@@ -92,7 +92,7 @@ def estimate_io(
             # Whether all hold the same tensors is looked at later.
             once = sum(s.tensors[t].bytes for s in sources for t in group if t in s.tensors)
             looked += round(once * max_passes([base.tensors[t].elements for t in group], most))
-        firsts = [e for e, wishes in of.items() if any(w.at_threshold == FIRST for w in wishes)]
+        firsts = [e for e, wishes in of.items() if any(w.ties == FIRST for w in wishes)]
         if firsts:  # one more look, at most
             looked += floating + sum(_floating(experts[expert]) for expert in firsts)
     weights = sum(
@@ -101,9 +101,9 @@ def estimate_io(
         for stored in base.tensors.values()
     )
     masks = sum(
-        base.elements * len(merge.method.extras(merge.experts))
+        base.elements * len(merge.method.masks(merge.experts))
         for merge in merges
-        if merge.method.extras
+        if merge.method.masks
     )
     return IOEstimate(inputs, looked, merged, weights, masks)
 
@@ -125,7 +125,7 @@ def explain(recipe: RecipeFile, threads: int | None, memory_limit: int) -> list[
             f"{name}{merge.method.title} of {', '.join(merge.experts)} over {recipe.base} "
             f"({told}), written in {merge.dtype}"
         )
-        formula = (merge.method.reduce.__doc__ or "").strip()
+        formula = (merge.method.merge.__doc__ or "").strip()
         lines.append(f"  W = W0 + {merge.lam:g} * tau; {formula}")
         for expert, own in merge.own.items():
             lines.append(f"  {expert}: {', '.join(f'{k} {v}' for k, v in own.items())}")

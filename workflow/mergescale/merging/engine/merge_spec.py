@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.merging.method import Method
-from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
+from mergescale.merging.statistics import Statistic
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Merge:
         return [{**self.parameters, **self.own.get(expert, {})} for expert in self.experts]
 
     @cached_property
-    def statistics(self) -> list[dict[str, MagnitudeThreshold | TensorSum]]:
+    def statistics(self) -> list[dict[str, Statistic]]:
         """What the method asks of each expert."""
-        return [self.method.statistics(settings) for settings in self.settings]
+        return [self.method.required_statistics(settings) for settings in self.settings]
 
     @cached_property
     def tau_key(self) -> str:

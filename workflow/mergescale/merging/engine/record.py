@@ -14,13 +14,13 @@ from mergescale.merging.engine.journal import Tally
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.statistics import MergeStatistics
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.statistics import over_tensors
+from mergescale.merging.statistics import sum_over_tensors
 from mergescale.provenance.digests import file_digest, record_digest
 
 
 def plan(merge: Merge, engine: Engine) -> dict[str, Any]:
     """Everything that decides a merge's bytes, with files known by name, size and time."""
-    source = Path(inspect.getfile(merge.method.reduce))
+    source = Path(inspect.getfile(merge.method.merge))
     return {
         "mergescale": __version__,
         "method": merge.method.name,
@@ -93,7 +93,7 @@ def _told(merge: Merge, found: MergeStatistics) -> dict[str, Any]:
     """What the method itself has to tell, from sums over the whole model."""
     if not merge.method.record:
         return {}
-    sums = {n: over_tensors(of) for (key, n), of in found.sums.items() if key == merge.tau_key}
+    sums = {n: sum_over_tensors(of) for (key, n), of in found.sums.items() if key == merge.tau_key}
     return merge.method.record(merge.experts, sums)
 
 

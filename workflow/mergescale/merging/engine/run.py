@@ -25,7 +25,7 @@ from mergescale.merging.engine.memory import (
 from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.model_card import model_card
 from mergescale.merging.engine.record import build_record, plan, plan_digest
-from mergescale.merging.ops.kernels.loading import load, pays
+from mergescale.merging.ops.kernels.loading import load_kernels, worth_compiling
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def run_merges(
         folders = {name: source.folder for name, source in sources.items()}
         check_tokenizers(ground.folder, folders, tokenizers)
         new = [merge for merge in merges if not _there(merge.folder)]
-        compiled = device == "cpu" and pays(estimate_io(ground, sources, new).read)
+        compiled = device == "cpu" and worth_compiling(estimate_io(ground, sources, new).read)
         if compiled:
-            load()  # before memory is looked at, of which it takes some
+            load_kernels()  # before memory is looked at, of which it takes some
         if threads is None:
             cores = usable_cores()
             threads = max_threads(memory_limit, len(sources), cores) if memory_limit else cores
@@ -210,7 +210,7 @@ def _finished(merge: Merge, engine: Engine) -> Done | None:
 
 
 def _output(merge: Merge, engine: Engine) -> CheckpointWriter:
-    masks = tuple(merge.method.extras(merge.experts)) if merge.method.extras else ()
+    masks = tuple(merge.method.masks(merge.experts)) if merge.method.masks else ()
     return CheckpointWriter(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
 
 

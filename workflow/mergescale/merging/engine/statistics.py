@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from mergescale.checkpoints.blocks import BLOCK, Block, map_in_order, pieces
 from mergescale.merging.engine.threshold_cache import keep, read_kept
 from mergescale.merging.engine.thresholds import thresholds
-from mergescale.merging.in_memory import blocks
 from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _sums(
         every: list[Any] = [None] * len(engine.names)
         for number, delta in zip(numbers, deltas, strict=True):
             every[number] = delta
-        return [wish.of(b) for b in blocks(engine.chunk(piece, base, every, merge), BLOCK)]
+        return [wish.of(b) for b in engine.delta_block(piece, base, every, merge).split(BLOCK)]
 
     totals: dict[str, Tensor] = {}
     todo = pieces(engine.base, engine.elements, tensors)

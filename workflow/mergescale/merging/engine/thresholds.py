@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mergescale.merging.engine.passes import HistogramPass, sampled_share
 from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
 from mergescale.merging.ops.quantile import MAX_BINS, CoarseHistogram, FineHistogram, RankPosition
-from mergescale.merging.ops.trim import Cutoff, certain, kept_count
+from mergescale.merging.ops.trim import Cutoff, count_to_keep, trivial_threshold
 from mergescale.merging.statistics import FIRST, MagnitudeThreshold
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def thresholds(
     ranks = {
         (expert, wish): (
             engine.names.index(expert),
-            kept_count(look.elements, wish.density, wish.rounding),
+            count_to_keep(look.elements, wish.density, wish.rounding),
         )
         for expert, wishes in wanted.items()
         for wish in wishes
     }
-    known = {(n, rank): certain(look.elements, rank) for n, rank in ranks.values()}
+    known = {(n, rank): trivial_threshold(look.elements, rank) for n, rank in ranks.values()}
     found = _places(look, {key for key, value in known.items() if value is None})
-    of_first = {ranks[key] for key in ranks if key[1].at_threshold == FIRST}
+    of_first = {ranks[key] for key in ranks if key[1].ties == FIRST}
     rooms = {
         (n, rank): TieBudget(place.value, rank - place.larger)
         for (n, rank), place in found.items()
@@ -57,7 +57,7 @@ def thresholds(
     limits = {}
     for (expert, wish), (n, rank) in ranks.items():
         if (n, rank) in found:
-            end = ends.get((n, rank)) if wish.at_threshold == FIRST else None
+            end = ends.get((n, rank)) if wish.ties == FIRST else None
             limits[expert, wish] = found[n, rank].limit(rank, end)
         else:
             limits[expert, wish] = Cutoff(known[n, rank], num_kept=rank)

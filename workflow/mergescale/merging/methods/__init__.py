@@ -1,1 +1,1 @@
-"""The merging methods: one file each, found by `registry`."""
+"""The merging methods: one file each, found by `mergescale.merging.registry`."""

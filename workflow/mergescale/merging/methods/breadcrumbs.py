@@ -1,51 +1,56 @@
-"""Model Breadcrumbs (Davari and Belilovsky, 2024, "Model Breadcrumbs", section 3).
+"""Model Breadcrumbs (Davari and Belilovsky, 2024, arXiv 2312.06795, section 3).
 
-From each tensor of a task vector take away the largest entries (outliers, a share `outliers`) and
-the smallest ones, so that the share `density` is left; then add the task vectors up.
+From each tensor of a task vector remove the largest entries (the fraction `outliers`) and the
+smallest ones, so that the fraction `density` is kept; then add the task vectors up.
 """
 
 from mergescale.merging.method import (
-    AT_THRESHOLD,
     DENSITY,
     ROUNDING,
     SWEPT_LAMBDA,
+    TIES,
     TRIM_SCOPE,
     Method,
     Parameter,
 )
-from mergescale.merging.statistics import ALL, MagnitudeThreshold
+from mergescale.merging.ops.trim import trim
+from mergescale.merging.ops.weighted_sum import times
+from mergescale.merging.statistics import MagnitudeThreshold
+
+OUTLIERS = Parameter(
+    "outliers",
+    "fraction of the largest entries that is removed",
+    values=(0.01,),
+    minimum=0,
+    maximum=0.5,
+    per_expert=True,
+)
 
 
-def prepare(density, outliers, trim_scope, rounding, at_threshold=ALL):
+def requires(density, outliers, trim_scope, rounding, ties):
     """The magnitudes between which an entry must lie to be kept."""
     # Fewer outliers where otherwise less than `density` would be left.
     outliers = min(outliers, round(1 - density, 10))
+    density_and_outliers = round(density + outliers, 10)
     return {
-        "smallest kept": MagnitudeThreshold(
-            round(density + outliers, 10), trim_scope, rounding, at_threshold
-        ),
-        "smallest outlier": MagnitudeThreshold(outliers, trim_scope, rounding, at_threshold),
+        "smallest kept": MagnitudeThreshold(density_and_outliers, trim_scope, rounding, ties),
+        "smallest outlier": MagnitudeThreshold(outliers, trim_scope, rounding, ties),
     }
 
 
-def reduce(chunk, **_):
+def merge(block):
     """tau = sum_i w_i m_i * tau_i, m_i = 1 between both thresholds"""
-    from mergescale.merging.ops.trim import trim
-    from mergescale.merging.ops.weighted_sum import times
-
     total = 0
-    for delta, weight, smallest, until, outlier, until_outlier in zip(
-        chunk.deltas,
-        chunk.weights,
-        chunk.of_experts("smallest kept"),
-        chunk.until("smallest kept"),
-        chunk.of_experts("smallest outlier"),
-        chunk.until("smallest outlier"),
+    for delta, weight, smallest_kept, smallest_outlier in zip(
+        block.deltas,
+        block.weights,
+        block.statistics["smallest kept"],
+        block.statistics["smallest outlier"],
         strict=True,
     ):
-        kept = trim(delta, smallest, until)
-        if outlier != float("inf"):
-            kept = kept - trim(delta, outlier, until_outlier)
+        kept = trim(delta, smallest_kept).materialize()
+        if smallest_outlier.threshold != float("inf"):
+            kept = kept - trim(delta, smallest_outlier).materialize()
         total = total + times(kept, weight)
     return total
 
@@ -53,21 +58,14 @@ def reduce(chunk, **_):
 METHOD = Method(
     name="breadcrumbs",
     title="Breadcrumbs",
-    prepare=prepare,
-    reduce=reduce,
+    merge=merge,
+    requires=requires,
     parameters=(
         DENSITY,
-        Parameter(
-            "outliers",
-            "share of the largest entries that is taken away",
-            values=(0.01,),
-            minimum=0,
-            maximum=0.5,
-            per_expert=True,
-        ),
+        OUTLIERS,
         TRIM_SCOPE.with_default("tensor"),
         ROUNDING,
-        AT_THRESHOLD,
+        TIES,
         SWEPT_LAMBDA,
     ),
 )

@@ -1,7 +1,7 @@
-"""Model Stock (Jang et al., 2024, "Model Stock: all we need is just a few fine-tuned models").
+"""Model Stock (Jang et al., 2024, arXiv 2403.19522): move the average towards the base.
 
-In each tensor, the mean of N task vectors is drawn towards the base by the ratio
-t = N cos / (1 + (N - 1) cos), where cos is the mean cosine between two of them (equation 7).
+In each tensor, the mean of N task vectors is scaled by t = N cos / (1 + (N - 1) cos), where cos is
+the mean cosine between two of them (equation 7).
 """
 
 from mergescale.merging.method import FIXED_LAMBDA, Method
@@ -10,23 +10,24 @@ from mergescale.merging.statistics import TensorSum
 SINGULAR = 1e-6  # as mergekit: a smaller denominator of t is rounding error
 
 
-def products(chunk):
-    """Inner products of every two task vectors; float64, (experts, experts)."""
+def products(block):
+    """Return the inner products of every two task vectors; float64, (experts, experts)."""
     import torch
 
-    deltas = torch.stack(list(chunk.deltas)).double()
+    deltas = torch.stack(list(block.deltas)).double()
     return deltas @ deltas.T
 
 
-def prepare(**_):
-    """What angles are made of."""
+def requires():
+    """The inner products that the angles are made of."""
     return {"products": TensorSum(products)}
 
 
 def ratio(products):
-    """t from the inner products of N task vectors; a task vector of 0 is at right angles to all.
+    """Return t from the inner products of N task vectors.
 
-    0, which leaves the base, where task vectors cancel out so that t would be infinite.
+    A task vector of 0 is at right angles to all. t is 0, which leaves the base, where task vectors
+    cancel out so that it would be infinite.
     """
     import torch
 
@@ -35,20 +36,20 @@ def ratio(products):
     lengths[lengths == 0] = 1  # its products are 0
     cosines = products / torch.outer(lengths, lengths)
     cosine = float(cosines.triu(1).sum()) / (number * (number - 1) / 2)
-    below = 1 + (number - 1) * cosine
-    return number * cosine / below if abs(below) > SINGULAR else 0.0
+    denominator = 1 + (number - 1) * cosine
+    return number * cosine / denominator if abs(denominator) > SINGULAR else 0.0
 
 
-def reduce(chunk, **_):
+def merge(block):
     """tau = t * mean_i(tau_i)"""
-    return sum(chunk.deltas) / len(chunk.deltas) * ratio(chunk.of_tensor("products"))
+    return sum(block.deltas) / len(block.deltas) * ratio(block.statistics["products"])
 
 
 METHOD = Method(
     name="model_stock",
     title="Model Stock",
-    prepare=prepare,
-    reduce=reduce,
+    merge=merge,
+    requires=requires,
     parameters=(FIXED_LAMBDA,),
     experts=(2, None),
     weighted=False,

@@ -1,13 +1,13 @@
-"""Task Arithmetic (Ilharco et al., 2023, "Editing models with task arithmetic")."""
+"""Task Arithmetic (Ilharco et al., 2023, arXiv 2212.04089): add the task vectors up."""
 
 from mergescale.merging.method import SWEPT_LAMBDA, Method
 
 
-def reduce(chunk):
+def merge(block):
     """tau = sum_i w_i tau_i"""
-    return chunk.weighted_sum()
+    return block.weighted_sum()
 
 
 METHOD = Method(
-    name="task_arithmetic", title="Task Arithmetic", reduce=reduce, parameters=(SWEPT_LAMBDA,)
+    name="task_arithmetic", title="Task Arithmetic", merge=merge, parameters=(SWEPT_LAMBDA,)
 )

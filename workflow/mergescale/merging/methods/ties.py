@@ -1,47 +1,39 @@
-"""TIES (Yadav et al., 2023, "TIES-Merging: resolving interference when merging models").
+"""TIES-Merging (Yadav et al., 2023, arXiv 2306.01708): trim, elect signs, average what agrees.
 
-Trim each task vector to its largest magnitudes, elect a sign for every parameter, and take the
-mean over the experts that agree with it.
+Trim each task vector to its largest magnitudes, elect a sign for every entry, and take the mean
+over the experts whose entry has that sign.
 """
 
 from mergescale.merging.method import (
     AGGREGATE,
-    AT_THRESHOLD,
     DENSITY,
     ROUNDING,
     SWEPT_LAMBDA,
+    TIES,
     TRIM_SCOPE,
     Method,
 )
-from mergescale.merging.ops.elect import Election
-from mergescale.merging.ops.sparse_delta import SparseDelta
-from mergescale.merging.statistics import ALL, MagnitudeThreshold
+from mergescale.merging.ops.elect import elect_signs
+from mergescale.merging.ops.trim import trim
+from mergescale.merging.statistics import MagnitudeThreshold
 
 
-def prepare(density, trim_scope, rounding, at_threshold=ALL, **_):
-    """The magnitude that an entry must have to be kept."""
-    return {"smallest kept": MagnitudeThreshold(density, trim_scope, rounding, at_threshold)}
+def requires(density, trim_scope, rounding, ties):
+    """The magnitude that an entry needs to be kept."""
+    return {"threshold": MagnitudeThreshold(density, trim_scope, rounding, ties)}
 
 
-def reduce(chunk, aggregate, **_):
+def merge(block, aggregate):
     """tau = disjoint_mean_i(w_i trim(tau_i))"""
-    trimmed = [
-        SparseDelta(delta, weight, smallest, until)
-        for delta, weight, smallest, until in zip(
-            chunk.deltas,
-            chunk.weights,
-            chunk.of_experts("smallest kept"),
-            chunk.until("smallest kept"),
-            strict=True,
-        )
-    ]
-    return Election(trimmed, aggregate)
+    cutoffs = block.statistics["threshold"]
+    trimmed = [trim(delta, cutoff) for delta, cutoff in zip(block.deltas, cutoffs, strict=True)]
+    return elect_signs(trimmed, block.weights, aggregate)
 
 
 METHOD = Method(
     name="ties",
     title="TIES",
-    prepare=prepare,
-    reduce=reduce,
-    parameters=(DENSITY, TRIM_SCOPE, ROUNDING, AT_THRESHOLD, AGGREGATE, SWEPT_LAMBDA),
+    merge=merge,
+    requires=requires,
+    parameters=(DENSITY, TRIM_SCOPE, ROUNDING, TIES, AGGREGATE, SWEPT_LAMBDA),
 )

@@ -1,52 +1,82 @@
-"""Election of signs and disjoint mean (TIES, sections 3.2 and 3.3)."""
+"""Election of signs and disjoint mean (TIES; Yadav et al., 2023, sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from mergescale.merging.ops.weighted_sum import addresses_of
+from mergescale.merging.ops.trim import SparseDelta
+from mergescale.merging.ops.weighted_sum import data_pointers, times
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mergescale.merging.ops.sparse_delta import SparseDelta
-
 MEAN, SUM = "mean", "sum"
-_CANCELLED = 1e-6  # a sum of weights of both signs below this is rounding
+_CANCELED = 1e-6  # a sum of weights of both signs below this is rounding
 
 
 @dataclass(frozen=True)
 class Election:
-    """What a method returns that elects signs: the engine's loop holds several at once.
+    """An election of signs among experts, described here and computed when it is needed.
 
-    entries: the experts', whose weights count in the mean. aggregate: the mean or the sum of those
-    that agree.
+    The engine computes the elections of several merges together, in one reading of the deltas.
+
+    Attributes:
+        deltas: What trimming or dropping left of each expert's delta.
+        weights: Each expert's factor, which also counts in the mean.
+        aggregate: "mean" or "sum" of the entries that agree with the elected sign.
     """
 
-    entries: Sequence[SparseDelta]
+    deltas: Sequence[SparseDelta]
+    weights: Sequence[float]
     aggregate: str = MEAN
 
-    def tensor(self) -> Tensor:
-        """The elected task vector, fp32, 1-D."""
-        weights = [entry.weight for entry in self.entries]
-        return elected([entry.tensor() for entry in self.entries], weights, self.aggregate)
+    def materialize(self) -> Tensor:
+        """Return the elected task vector, fp32, 1-D."""
+        weighted = [
+            times(delta.materialize(), weight)
+            for delta, weight in zip(self.deltas, self.weights, strict=True)
+        ]
+        return elect_signs_torch(weighted, self.weights, self.aggregate)
 
 
-def elected(
-    deltas: Sequence[Tensor],
-    weights: Sequence[float] = (),
+def elect_signs(
+    deltas: Sequence[SparseDelta | Tensor],
+    weights: Sequence[float],
     aggregate: str = MEAN,
+) -> Election:
+    """Elect the sign of each entry and aggregate the entries that agree with it.
+
+    Args:
+        deltas: One for each expert, from `trim`, `drop_and_rescale`, or fp32 tensors of one length.
+        weights: Each expert's factor.
+        aggregate: "mean" (of those that agree, TIES' disjoint mean) or "sum".
+
+    Returns:
+        What `Method.merge` may return in place of a tensor.
+    """
+    sparse = [d if isinstance(d, SparseDelta) else SparseDelta(d) for d in deltas]
+    return Election(sparse, weights, aggregate)
+
+
+def elect_signs_torch(
+    deltas: Sequence[Tensor], weights: Sequence[float] = (), aggregate: str = MEAN
 ) -> Tensor:
-    """Per element: the mean (or sum) of the entries whose sign is the elected one, else 0.
+    """Return, for each element, the mean (or sum) of the entries of the elected sign.
 
-    The elected sign is that of the sum over experts. Where the sum is exactly zero it is positive:
-    a rule that looks at nothing but the element, so that a merge by tensors or by chunks is the
-    merge of the whole. An entry of 0 (trimmed or dropped) agrees with no sign and is not counted.
+    The elected sign is that of the sum over experts. Where the sum is exactly 0 it is positive: a
+    rule that depends on nothing but the element, so that a merge by blocks is the merge of the
+    whole. An entry of 0 (trimmed or dropped) agrees with no sign and is not counted.
 
-    deltas: one fp32 tensor per expert, all of one shape, already times its weight. weights: what
-    each counts for in the mean; 1 by default. Returns a tensor of that shape.
+    Args:
+        deltas: One fp32 tensor for each expert, all of one shape, already times its weight.
+        weights: What each expert counts for in the mean; 1 by default.
+        aggregate: "mean" or "sum".
+
+    Returns:
+        fp32, of the same shape; 0 where no expert agrees.
     """
     import torch
 
@@ -65,66 +95,70 @@ def elected(
             count.add_(agreeing.gt_(0), alpha=weight)
     total.mul_(sign)
     if count is not None:
-        least = min(weights)
-        if least > 0:
-            count.clamp_(min=least)  # nothing to divide where nobody agrees
+        min_weight = min(weights)
+        if min_weight > 0:
+            count.clamp_(min=min_weight)  # nothing to divide where no expert agrees
         else:
-            count[count.abs() < _CANCELLED] = 1  # nor where weights of both signs cancel
+            count[count.abs() < _CANCELED] = 1  # nor where weights of both signs cancel
         total.div_(count)
     return total
 
 
 def elect_signs_numba(elections: Sequence[Election]) -> list[Tensor]:
-    """What each `Election.tensor` returns, by one compiled loop for all: the same bits.
+    """Return what each `Election.materialize` returns, bit for bit, by one compiled kernel.
 
-    Task vectors are contiguous fp32 vectors of the CPU, read once however many elections they are
-    in. Raises ValueError unless they, and masks, are of one length: the loop looks at addresses
-    only.
+    Each delta is read once, however many elections it takes part in.
+
+    Raises:
+        ValueError: Unless deltas are contiguous fp32 vectors of one length on the CPU, and masks as
+            long: the kernel gets addresses only.
     """
     import numpy as np
     import torch
 
     from mergescale.merging.ops.kernels.elect import elect
 
-    every = [entry for election in elections for entry in election.entries]
+    every = [delta for election in elections for delta in election.deltas]
     size = every[0].delta.numel()
-    deltas = addresses_of([entry.delta for entry in every], size)
-    for entry in every:
-        kept = entry.kept
-        if kept is not None and not (
-            kept.dtype == bool and kept.shape == (size,) and kept.flags.c_contiguous
+    deltas = data_pointers([sparse.delta for sparse in every], size)
+    for sparse in every:
+        mask = sparse.mask
+        if mask is not None and not (
+            mask.dtype == bool and mask.shape == (size,) and mask.flags.c_contiguous
         ):
-            raise ValueError("what is kept of a task vector is told by as many booleans")
-    least = [min(entry.weight for entry in election.entries) for election in elections]
-    made = [torch.empty_like(every[0].delta) for _ in elections]
+            raise ValueError(f"a mask must be a contiguous array of {size} booleans")
+    weights = [weight for election in elections for weight in election.weights]
+    min_weights = [min(election.weights) for election in elections]
+    results = [torch.empty_like(every[0].delta) for _ in elections]
     elect(
-        np.cumsum([0, *(len(election.entries) for election in elections)]),
+        np.cumsum([0, *(len(election.deltas) for election in elections)]),
         deltas,
-        np.array([entry.smallest for entry in every], np.float32).view(np.uint32),
-        np.array([_until(entry, size) for entry in every], np.int64),
-        np.array([0 if e.kept is None else e.kept.ctypes.data for e in every], np.int64),
-        np.array([entry.share for entry in every], np.float32),
-        np.array([entry.weight for entry in every], np.float32),
+        np.array([sparse.threshold for sparse in every], np.float32).view(np.uint32),
+        np.array([_tie_end(sparse, size) for sparse in every], np.int64),
+        np.array([0 if s.mask is None else s.mask.ctypes.data for s in every], np.int64),
+        np.array([sparse.keep_rate for sparse in every], np.float32),
+        np.array(weights, np.float32),
         np.array([election.aggregate == MEAN for election in elections]),
-        np.array(least, np.float32).clip(min=0),
-        addresses_of(made, size),
+        np.array(min_weights, np.float32).clip(min=0),
+        data_pointers(results, size),
         size,
     )
-    return made
+    return results
 
 
-def _until(entry: SparseDelta, size: int) -> int:
-    """Where the loop is to leave out what equals the threshold: the end for nowhere."""
-    return size if entry.until is None or entry.smallest in (0, float("inf")) else entry.until
+def _tie_end(sparse: SparseDelta, size: int) -> int:
+    """From which index on the kernel drops ties: `size` for nowhere."""
+    trivial = sparse.threshold in (0, inf)
+    return size if sparse.tie_end is None or trivial else sparse.tie_end
 
 
-def materialize(made: Any) -> Any:
-    """What a method returned, or the result of the `Election` that it returned."""
-    return made.tensor() if isinstance(made, Election) else made
+def materialize(merged: Any) -> Any:
+    """Return what a method returned, or the result of the `Election` that it returned."""
+    return merged.materialize() if isinstance(merged, Election) else merged
 
 
-def materialize_all(made: Sequence[Any]) -> list[Any]:
-    """`materialize` of each, by one compiled loop for all elections."""
-    elections = [one for one in made if isinstance(one, Election)]
+def materialize_all(merged: Sequence[Any]) -> list[Any]:
+    """Return `materialize` of each, by one compiled kernel for all elections."""
+    elections = [one for one in merged if isinstance(one, Election)]
     results = iter(elect_signs_numba(elections) if elections else ())
-    return [next(results) if isinstance(one, Election) else one for one in made]
+    return [next(results) if isinstance(one, Election) else one for one in merged]

@@ -1,7 +1,7 @@
 """DARE's random masks, from a counter-based generator (Philox; Salmon et al., 2011).
 
-An entry's fate depends on the seed, the expert's name, the tensor's name and the entry's flat
-index, and on nothing else: neither on chunks, threads, devices or the order of tensors, nor on
+Whether an entry is kept depends on the seed, the expert's name, the tensor's name and the entry's
+flat index, and on nothing else: neither on blocks, threads, devices or the order of tensors, nor on
 which other experts take part.
 """
 
@@ -12,25 +12,31 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from mergescale.merging.ops.sparse_delta import SparseDelta
+from mergescale.merging.ops.trim import SparseDelta
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mergescale.merging.chunk import DeltaBlock
+    from mergescale.merging.delta_block import DeltaBlock
 
-# An entry is kept if its number, 32 random bits, is at least the drop rate times 2**32. Its upper
-# half is drawn for every entry, the lower half only where the upper one does not decide: for one
-# entry in 65,536. Drawing is most of what DARE costs, so that halves it.
+# An entry is kept if its 32-bit random number is at least the drop rate times 2**32. The upper 16
+# bits are drawn for every entry, the lower ones only where the upper ones do not decide: for one
+# entry in 65,536. Drawing is most of what DARE costs, and so costs half.
 HALVES = 16  # 16-bit numbers in a Philox block of 256 bits
-_FEW = 1024  # more undecided entries than any piece has
+_MAX_UNDECIDED = 1024  # more than any block has
 
 
 @dataclass(frozen=True)
 class RandomNumbers:
-    """The numbers of the entries start..stop-1 (flat indices) of a tensor of an expert.
+    """The random numbers of entries start..stop-1 (flat indices) of one tensor of one expert.
 
-    compiled: drawn and compared by compiled loops; the same numbers.
+    Attributes:
+        seed: The merge's seed.
+        expert: The expert's name.
+        tensor: The tensor's name.
+        start: Flat index of the first entry.
+        stop: Flat index after the last entry.
+        use_kernels: Draw and compare by compiled kernels; the numbers are the same.
     """
 
     seed: int
@@ -38,7 +44,7 @@ class RandomNumbers:
     tensor: str
     start: int
     stop: int
-    compiled: bool = False
+    use_kernels: bool = False
 
     @cached_property
     def upper(self) -> np.ndarray:
@@ -48,61 +54,65 @@ class RandomNumbers:
         first = self.start // HALVES
         words = (-(-self.stop // HALVES) - first) * HALVES // 4
         key = self._key("")
-        if self.compiled:
+        if self.use_kernels:
             from mergescale.merging.ops.kernels.mask import philox
 
             raw = np.empty(words, np.uint64)
             philox(*_two_words(key), np.uint64(first), raw)
         else:
-            raw = _numpys(key, first, words)
+            raw = _philox_numpy(key, first, words)
         return _halves(raw)[self.start - first * HALVES : self.stop - first * HALVES]
 
-    def lower(self, entries: np.ndarray) -> np.ndarray:
-        """The lower halves of the numbers of some entries, int64 flat indices: uint16."""
+    def lower(self, indices: np.ndarray) -> np.ndarray:
+        """Return the lower halves (uint16) of the numbers of some entries (int64 flat indices)."""
         import numpy as np
 
         key = self._key("lower")
-        found = np.empty(len(entries), np.uint16)
-        if self.compiled:
+        numbers = np.empty(len(indices), np.uint16)
+        if self.use_kernels:
             from mergescale.merging.ops.kernels.mask import philox_at
 
-            philox_at(*_two_words(key), entries, found)
+            philox_at(*_two_words(key), indices, numbers)
         else:
-            for place, entry in enumerate(entries.tolist()):
-                block = _numpys(key, entry // HALVES, HALVES // 4)
-                found[place] = _halves(block)[entry % HALVES]
-        return found
+            for i, index in enumerate(indices.tolist()):
+                block = _philox_numpy(key, index // HALVES, HALVES // 4)
+                numbers[i] = _halves(block)[index % HALVES]
+        return numbers
 
-    def kept(self, drop: float) -> np.ndarray:
-        """Which entries are kept at a drop rate, each with probability 1 - drop; bool, as long.
+    def mask(self, drop_rate: float) -> np.ndarray:
+        """Return which entries are kept, each with probability 1 - drop_rate: bool[stop - start].
 
         Probabilities are exact to 2**-32. Entries kept at one drop rate are kept at every lower
-        one. Raises ValueError unless 0 <= drop < 1.
-        """
-        if not 0 <= drop < 1:
-            raise ValueError(f"drop is {drop}, allowed is a number from 0 to below 1")
-        upper, lower = divmod(round(drop * 2**32), 2**16)
-        kept, undecided = self._by_upper(upper)
-        if lower and len(undecided):
-            kept[undecided] = self.lower(undecided + self.start) >= lower
-        return kept
+        one.
 
-    def _by_upper(self, least: int) -> tuple[np.ndarray, np.ndarray]:
-        """Whether the upper halves are at least so large; the places where they are just that."""
+        Raises:
+            ValueError: If drop_rate is not in [0, 1).
+        """
+        if not 0 <= drop_rate < 1:
+            raise ValueError(f"drop_rate is {drop_rate}, must be in [0, 1)")
+        upper, lower = divmod(round(drop_rate * 2**32), 2**16)
+        mask, undecided = self._compare_upper(upper)
+        if lower and len(undecided):
+            mask[undecided] = self.lower(undecided + self.start) >= lower
+        return mask
+
+    def _compare_upper(self, minimum: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where upper halves are at least `minimum` (bool), and the indices where they equal it."""
         import numpy as np
 
-        if self.compiled:
+        if self.use_kernels:
             from mergescale.merging.ops.kernels.mask import keep
 
-            kept, places = np.empty(len(self.upper), bool), np.empty(_FEW, np.int64)
-            found = keep(self.upper, np.uint32(least), kept, places)
-            if found <= _FEW:
-                return kept, places[:found]
-        return self.upper >= least, np.flatnonzero(self.upper == least)
+            mask = np.empty(len(self.upper), bool)
+            undecided = np.empty(_MAX_UNDECIDED, np.int64)
+            count = keep(self.upper, np.uint32(minimum), mask, undecided)
+            if count <= _MAX_UNDECIDED:
+                return mask, undecided[:count]
+        return self.upper >= minimum, np.flatnonzero(self.upper == minimum)
 
-    def _key(self, which: str) -> int:
-        """Of the stream of the tensor called `which`: 128 bits."""
-        name = "\0".join((str(int(self.seed)), self.expert, self.tensor, *filter(None, [which])))
+    def _key(self, stream: str) -> int:
+        """The 128-bit Philox key of one of the tensor's streams, "" or "lower"."""
+        name = "\0".join((str(int(self.seed)), self.expert, self.tensor, *filter(None, [stream])))
         return int.from_bytes(sha256(name.encode()).digest()[:16], "little")
 
 
@@ -112,12 +122,12 @@ def _two_words(key: int) -> tuple[np.uint64, np.uint64]:
     return np.uint64(key % 2**64), np.uint64(key >> 64)
 
 
-def _numpys(key: int, first: int, words: int) -> np.ndarray:
-    """So many words of numpy's generator, from a block on."""
+def _philox_numpy(key: int, first: int, words: int) -> np.ndarray:
+    """`words` 64-bit numbers of numpy's generator, from block `first` on."""
     import numpy as np
 
     generator = np.random.Generator(np.random.Philox(key=key).advance(first))
-    # Full range: the raw output of the generator, made without holding python's lock.
+    # The full range gives the generator's raw output, without holding Python's lock.
     return generator.integers(0, 2**64, size=words, dtype=np.uint64)
 
 
@@ -126,23 +136,22 @@ def _halves(words: np.ndarray) -> np.ndarray:
     return words.astype("<u8", copy=False).view("<u2")
 
 
-def keep_mask(
-    seed: int, expert: str, tensor: str, start: int, stop: int, drop: float
+def bernoulli_mask(
+    seed: int, expert: str, tensor: str, start: int, stop: int, drop_rate: float
 ) -> np.ndarray:
-    """Which of the entries start..stop-1 of a tensor are kept: bool[stop - start]."""
-    return RandomNumbers(seed, expert, tensor, start, stop).kept(drop)
+    """Return which of the entries start..stop-1 of a tensor DARE keeps: bool[stop - start]."""
+    return RandomNumbers(seed, expert, tensor, start, stop).mask(drop_rate)
 
 
-def dropped_and_rescaled(chunk: DeltaBlock) -> list[SparseDelta]:
-    """DARE: each task vector with entries dropped, the others divided by the share that is kept.
+def drop_and_rescale(block: DeltaBlock) -> list[SparseDelta]:
+    """Drop entries at random and divide the others by the keep rate (DARE; Yu et al., 2024, 3.2).
 
-    Each expert's `density` says how many are kept. The expectation over seeds is the task vector
-    (Yu et al., 2024, section 3.2). Times the experts' weights.
+    Each expert's parameter `density` is its keep rate. The expectation over seeds is the delta.
     """
-    made = []
-    for number, (delta, weight) in enumerate(zip(chunk.deltas, chunk.weights, strict=True)):
-        # Ten digits, so that 1 - 0.2 is 0.8 and not its binary neighbour.
-        drop = round(1 - chunk.settings[number]["density"], 10)
-        kept = chunk.bernoulli_mask(number, drop)
-        made.append(SparseDelta(delta, weight, kept=kept, share=round(1 - drop, 10)))
-    return made
+    dropped = []
+    for index, delta in enumerate(block.deltas):
+        # Ten digits, so that 1 - 0.2 is 0.8 and not its binary neighbor.
+        drop_rate = round(1 - block.parameters[index]["density"], 10)
+        mask = block.bernoulli_mask(index, drop_rate)
+        dropped.append(SparseDelta(delta, mask=mask, keep_rate=round(1 - drop_rate, 10)))
+    return dropped

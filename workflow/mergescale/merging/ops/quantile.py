@@ -3,8 +3,8 @@
 The magnitudes of fp32 numbers order like their bits as integers. A first look counts the upper
 half of the bits, which finds the bin of the wanted rank; a second look counts the lower half of
 the entries in that bin, which gives the entry itself. Counts add up over chunks, shards and
-threads, so the result is that of a complete sort whatever the order of the data. `compiled` counts
-by compiled loops, for tensors of the CPU.
+threads, so the result is that of a complete sort whatever the order of the data. `use_kernels`
+counts by compiled kernels, for tensors of the CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergescale.merging.ops.trim import Cutoff, certain, kept_count
+from mergescale.merging.ops.trim import Cutoff, count_to_keep, trivial_threshold
 from mergescale.merging.statistics import FIRST
 
 if TYPE_CHECKING:
@@ -50,15 +50,15 @@ class RankPosition(NamedTuple):
 class CoarseHistogram:
     """First level: how many entries have each upper half."""
 
-    def __init__(self, compiled: bool = False) -> None:
+    def __init__(self, use_kernels: bool = False) -> None:
         import torch
 
-        self.compiled = compiled
+        self.use_kernels = use_kernels
         self.counts = torch.zeros(_HIGH_BINS, dtype=torch.int64)
 
     def add(self, values: Tensor) -> None:
         """Count the entries of a 1-D fp32 tensor."""
-        if self.compiled:
+        if self.use_kernels:
             from mergescale.merging.ops.kernels.quantile import count_upper
 
             return count_upper(values.numpy(), self.counts.numpy())
@@ -90,10 +90,10 @@ class FineHistogram:
     Those above each bin are counted too: so a rank is found in a bin without the first level.
     """
 
-    def __init__(self, bins: Iterable[int], compiled: bool = False) -> None:
+    def __init__(self, bins: Iterable[int], use_kernels: bool = False) -> None:
         import torch
 
-        self.compiled = compiled
+        self.use_kernels = use_kernels
         self.bins = sorted(set(bins))
         self.above = torch.zeros(len(self.bins), dtype=torch.int64)
         self.counts = torch.zeros((len(self.bins), _LOW_BINS), dtype=torch.int64)
@@ -103,7 +103,7 @@ class FineHistogram:
         import numpy as np
         import torch
 
-        if self.compiled:
+        if self.use_kernels:
             from mergescale.merging.ops.kernels.quantile import count_lower
 
             bins = np.array(self.bins, np.uint32)
@@ -149,11 +149,11 @@ def _magnitude(bits: int) -> float:
     return torch.tensor(bits, dtype=torch.int32).view(torch.float32).item()
 
 
-def count_equal(values: Tensor, threshold: float, compiled: bool = False) -> int:
+def count_equal(values: Tensor, threshold: float, use_kernels: bool = False) -> int:
     """How many entries of a 1-D fp32 tensor have this magnitude."""
     import numpy as np
 
-    if compiled:
+    if use_kernels:
         from mergescale.merging.ops.kernels.quantile import count_equal as count
 
         return count(values.numpy(), np.float32(threshold).view(np.uint32))
@@ -168,10 +168,10 @@ def first_beyond(values: Tensor, threshold: float, room: int) -> int:
 def find_cutoff(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> Cutoff:
     """The threshold of these tensors together; in memory."""
     (value,) = thresholds_of(list(task_vector.values()), [(wish.density, wish.rounding)])
-    if wish.at_threshold == FIRST and 0 < value < float("inf"):
+    if wish.ties == FIRST and 0 < value < float("inf"):
         parts = {name: task_vector[name].reshape(-1) for name in sorted(task_vector)}
         elements = sum(part.numel() for part in parts.values())
-        room = kept_count(elements, wish.density, wish.rounding)
+        room = count_to_keep(elements, wish.density, wish.rounding)
         room -= sum(int((part.abs() > value).sum()) for part in parts.values())
         for name, part in parts.items():
             if (equal := count_equal(part, value)) > room:
@@ -183,8 +183,8 @@ def find_cutoff(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> 
 def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:
     """The exact threshold of `pieces` together at each share (density, rounding); in memory."""
     elements = sum(piece.numel() for piece in pieces)
-    ranks = [kept_count(elements, density, rounding) for density, rounding in shares]
-    found = {rank: certain(elements, rank) for rank in ranks}
+    ranks = [count_to_keep(elements, density, rounding) for density, rounding in shares]
+    found = {rank: trivial_threshold(elements, rank) for rank in ranks}
     wanted = [rank for rank, value in found.items() if value is None]
     if wanted:
         first = CoarseHistogram()

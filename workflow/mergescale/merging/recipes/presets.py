@@ -15,14 +15,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # up. What no flag does: its DARE rescales each tensor to the L1 norm it had; its Breadcrumbs
     # rounds both shares by themselves, so that one entry more or less may be kept.
     "mergekit": {
-        "ties": {"trim_scope": "tensor", "rounding": "at_least_one", "at_threshold": "first"},
+        "ties": {"trim_scope": "tensor", "rounding": "at_least_one", "ties": "first"},
         "dare_ties": {"aggregate": "sum"},
-        "breadcrumbs": {"trim_scope": "tensor", "rounding": "down", "at_threshold": "first"},
+        "breadcrumbs": {"trim_scope": "tensor", "rounding": "down", "ties": "first"},
     },
     # peft.utils.merge_utils: int(density * n), or none; disjoint mean everywhere. Its elections do
     # not see the experts' weights: with elections only a factor common to all has its counterpart
     # here, lambda.
-    "peft": {"ties": {"trim_scope": "tensor", "rounding": "down", "at_threshold": "first"}},
+    "peft": {"ties": {"trim_scope": "tensor", "rounding": "down", "ties": "first"}},
 }
 
 

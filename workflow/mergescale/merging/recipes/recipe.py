@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.method import LAMBDA, as_given
-from mergescale.merging.methods.registry import get_method
+from mergescale.merging.method import LAMBDA, quote
 from mergescale.merging.recipes import mergekit as mergekit_file
 from mergescale.merging.recipes.presets import preset_settings
 from mergescale.merging.recipes.recipe_keys import (
@@ -20,6 +19,7 @@ from mergescale.merging.recipes.recipe_keys import (
     check_merge_names,
     check_text_keys,
 )
+from mergescale.merging.registry import get_method
 
 DTYPES = ("float32", "bfloat16", "float16")
 TOKENIZERS = ("same", "ignore")
@@ -162,7 +162,7 @@ def _merge(
         method.check_weights(list(weights.values()))
         seed = entry.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool):
-            raise ValueError(f"seed is {as_given(seed)}, allowed is a whole number")
+            raise ValueError(f"seed is {quote(seed)}, allowed is a whole number")
         return Merge(
             folder=Path(name),
             method=method,
@@ -198,7 +198,7 @@ def _weight(value: Any, expert: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9:
         return float(value)
     raise ValueError(
-        f"experts.{expert}.weight is {as_given(value)}, allowed is a number between -1e9 and 1e9"
+        f"experts.{expert}.weight is {quote(value)}, allowed is a number between -1e9 and 1e9"
     )
 
 

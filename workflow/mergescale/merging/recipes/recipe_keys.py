@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mergescale.merging.method import LAMBDA
-from mergescale.merging.methods.registry import all_methods
+from mergescale.merging.registry import all_methods
 from mergescale.messages import did_you_mean, join_names
 
 TOP_KEYS = ("base", "experts", "merges", "preset", "dtype", "shard_size", "tokenizers")

@@ -1,7 +1,7 @@
-"""Finds the merging methods: every other file in this folder is one and defines METHOD.
+"""Finds the merging methods: every file in `methods/` is one and defines METHOD.
 
-Importing a method imports neither torch nor numpy, so that the workflow may ask for names,
-titles and parameters whenever it is parsed.
+Importing a method imports neither torch nor numpy, since the workflow reads names, titles and
+parameters whenever it is parsed.
 """
 
 from __future__ import annotations
@@ -17,27 +17,30 @@ from mergescale.messages import suggest
 
 @cache
 def all_methods() -> dict[str, Method]:
-    """Every method by name, in order of names."""
-    found = {}
+    """Return every method by name, sorted by name.
+
+    Raises:
+        ImportError: For a file in `methods/` that does not define METHOD with the file's name.
+    """
+    by_name = {}
     for name in sorted(module.name for module in iter_modules(methods.__path__)):
-        if name == "registry":
-            continue
         method = getattr(import_module(f"{methods.__name__}.{name}"), "METHOD", None)
         if not isinstance(method, Method) or method.name != name:
             raise ImportError(f"merging/methods/{name}.py must define METHOD named {name!r}")
-        found[name] = method
-    return found
+        by_name[name] = method
+    return by_name
 
 
 def method_names() -> list[str]:
-    """The names of all methods, sorted."""
+    """Return the names of all methods, sorted."""
     return list(all_methods())
 
 
 def get_method(name: str) -> Method:
-    """The method called `name`.
+    """Return the method called `name`.
 
-    Raises ValueError that lists the known ones and names the closest.
+    Raises:
+        ValueError: With the known names and the closest one, for any other name.
     """
     known = all_methods()
     if name in known:

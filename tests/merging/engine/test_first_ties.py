@@ -1,4 +1,4 @@
-"""at_threshold first: exactly the share is kept, the same entries however a merge is cut."""
+"""ties: first keeps exactly the density, the same entries however a merge is cut."""
 
 import json
 from contextlib import ExitStack
@@ -21,9 +21,9 @@ from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
 from mergescale.merging.in_memory import read_task_vectors
-from mergescale.merging.methods.registry import get_method
-from mergescale.merging.ops.apply import merge as merged_in_memory
+from mergescale.merging.ops.cast import apply_task_vector
 from mergescale.merging.ops.kernels import loading
+from mergescale.merging.registry import get_method
 
 # Not in order of their names; the last one by name is of several blocks.
 SHAPES = {"w": (9, 5), "zone": (4 * BLOCK // 64 + 7, 64), "embed": (BLOCK + 100,), "scalar": ()}
@@ -59,13 +59,13 @@ def folders(tmp_path_factory):
     return models_in(tmp_path_factory.mktemp("models"), SHAPES)
 
 
-def ties(out, **settings):
-    parameters = TIES.canonical({"at_threshold": "first", **settings})
+def ties_merge(out, **settings):
+    parameters = TIES.canonical({"ties": "first", **settings})
     return Merge(out, TIES, EXPERTS, 1.0, parameters=parameters)
 
 
 def merges_into(out):
-    return [ties(out / str(number), **point) for number, point in enumerate(POINTS)]
+    return [ties_merge(out / str(number), **point) for number, point in enumerate(POINTS)]
 
 
 def experts_of(folders):
@@ -79,8 +79,8 @@ def whole(folders, tmp_path_factory):
     vectors = read_task_vectors(base, experts_of(folders))
     made = []
     for point in POINTS:
-        tau = TIES.tau(vectors, at_threshold="first", **point)
-        made.append({n: w.numpy().tobytes() for n, w in merged_in_memory(base, tau, 1.0).items()})
+        tau = TIES.tau(vectors, ties="first", **point)
+        made.append({n: w.numpy().tobytes() for n, w in apply_task_vector(base, tau, 1.0).items()})
     return made
 
 
@@ -94,7 +94,7 @@ def assert_whole(merges, whole):
 def test_just_the_share_is_kept(folders, point):
     base = read_weights(folders["base"])
     vector = read_task_vectors(base, experts_of(folders))["expert1"]
-    kept = TIES.tau({"a": vector}, at_threshold="first", **point)
+    kept = TIES.tau({"a": vector}, ties="first", **point)
     groups = [sorted(vector)] if point["trim_scope"] == "model" else [[n] for n in vector]
     for names in groups:
         size = sum(vector[name].numel() for name in names)
@@ -117,7 +117,7 @@ def test_pieces_threads_and_loops_change_no_bit(
 ):
     working = blocks * BLOCK * element_bytes(len(EXPERTS))
     monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
-    monkeypatch.setattr(loading, "LEAST_BYTES", 0 if compiled else 10**12)
+    monkeypatch.setattr(loading, "MIN_BYTES", 0 if compiled else 10**12)
     merges = merges_into(tmp_path)
     run_merges(folders["base"], experts_of(folders), merges, threads=threads)
     assert_whole(merges, whole)
@@ -139,13 +139,13 @@ def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, 
     working = BLOCK * element_bytes(len(EXPERTS))
     monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
     crumbs = get_method("breadcrumbs")
-    settings = {"density": 0.15, "outliers": 0.1, "at_threshold": "first", "trim_scope": scope}
+    settings = {"density": 0.15, "outliers": 0.1, "ties": "first", "trim_scope": scope}
     parameters = crumbs.canonical(settings)
     merge = Merge(tmp_path / "m", crumbs, EXPERTS, 1.0, parameters=parameters)
     run_merges(folders["base"], experts_of(folders), [merge], threads=2)
     base = read_weights(folders["base"])
     tau = crumbs.tau(read_task_vectors(base, experts_of(folders)), **parameters)
-    expected = merged_in_memory(base, tau, 1.0)
+    expected = apply_task_vector(base, tau, 1.0)
     assert_whole([merge], [{n: w.numpy().tobytes() for n, w in expected.items()}])
 
 
@@ -186,15 +186,15 @@ def test_every_point_is_the_formula(tmp_path):
 def test_nothing_is_chosen_among_zeros(tmp_path):
     folders = models_in(tmp_path, SHAPES, zeros=0.9)
     read, records = {}, {}
-    for at_threshold in ("all", "first"):
+    for ties in ("all", "first"):
         told = []
-        merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
+        merge = ties_merge(tmp_path / ties, density=0.2, ties=ties)
         (done,) = run_merges(folders["base"], experts_of(folders), [merge], progress=told.append)
-        read[at_threshold], records[at_threshold] = sum(told), done.record
+        read[ties], records[ties] = sum(told), done.record
     assert contents(tmp_path / "all") == contents(tmp_path / "first")
     assert read["all"] == read["first"]
     assert records["all"]["kept_fraction"] == records["first"]["kept_fraction"]
-    for share in records["all"]["kept_fraction"]["smallest kept"].values():
+    for share in records["all"]["kept_fraction"]["threshold"].values():
         assert 0.07 < share < 0.1  # zeros are no part of it
 
 
@@ -202,14 +202,14 @@ def test_the_record_tells_what_was_really_kept(folders, tmp_path):
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, experts_of(folders))
     elements = sum(w.numel() for w in vectors["expert0"].values())
-    for at_threshold in ("all", "first"):
-        merge = ties(tmp_path / at_threshold, density=0.2, at_threshold=at_threshold)
+    for ties in ("all", "first"):
+        merge = ties_merge(tmp_path / ties, density=0.2, ties=ties)
         (done,) = run_merges(folders["base"], experts_of(folders), [merge])
         for expert, vector in vectors.items():
-            kept = TIES.tau({"a": vector}, density=0.2, at_threshold=at_threshold)
+            kept = TIES.tau({"a": vector}, density=0.2, ties=ties)
             number = sum(int(tensor.count_nonzero()) for tensor in kept.values())
-            assert done.record["kept_fraction"]["smallest kept"][expert] == number / elements
-            assert (number == kept_number(elements, 0.2, "up")) == (at_threshold == "first")
+            assert done.record["kept_fraction"]["threshold"][expert] == number / elements
+            assert (number == kept_number(elements, 0.2, "up")) == (ties == "first")
 
 
 def test_the_look_ends_where_there_is_no_more_room(folders, monkeypatch):
@@ -246,7 +246,7 @@ def test_the_further_look_is_expected_and_at_most_one(folders, tmp_path, monkeyp
         }
         base = sources.pop("base")
         works = [
-            estimate_io(base, sources, [ties(tmp_path / "m", density=0.2, at_threshold=at)])
+            estimate_io(base, sources, [ties_merge(tmp_path / "m", density=0.2, ties=at)])
             for at in ("all", "first")
         ]
     assert works[0].looked * 1.5 == works[1].looked
@@ -254,7 +254,7 @@ def test_the_further_look_is_expected_and_at_most_one(folders, tmp_path, monkeyp
     run_merges(
         folders["base"],
         experts_of(folders),
-        [ties(tmp_path / "m", density=0.2)],
+        [ties_merge(tmp_path / "m", density=0.2)],
         progress=told.append,
         spared=spared.append,
     )
@@ -268,17 +268,17 @@ def test_an_expert_of_its_own(tmp_path):
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, experts_of(folders))
     for shared, single in (("all", "first"), ("first", "all")):
-        own = {"expert1": {"at_threshold": single}}
+        own = {"expert1": {"ties": single}}
         merge = Merge(
             tmp_path / shared,
             TIES,
             EXPERTS,
             1.0,
-            parameters=TIES.canonical({"density": 0.3, "at_threshold": shared}),
+            parameters=TIES.canonical({"density": 0.3, "ties": shared}),
             own=own,
         )
         run_merges(folders["base"], experts_of(folders), [merge])
-        expected = oracle("ties", vectors, own=own, density=0.3, at_threshold=shared)
+        expected = oracle("ties", vectors, own=own, density=0.3, ties=shared)
         merged = load_file(merge.folder / "model.safetensors")
         for name, tau in expected.items():
             np.testing.assert_allclose(
@@ -293,29 +293,29 @@ def test_a_recipe_says_it_once_for_all_or_for_one_expert(tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "base: base\n"
-        "experts: {expert0: expert0, expert1: {path: expert1, at_threshold: all}}\n"
-        "method: ties\ndensity: 0.2\nlambda: 1\nat_threshold: first\n"
+        "experts: {expert0: expert0, expert1: {path: expert1, ties: all}}\n"
+        "method: ties\ndensity: 0.2\nlambda: 1\nties: first\n"
     )
     command = ["merge", str(recipe), str(tmp_path / "out"), "--threads", "1"]
     assert main([*command, "--kept", str(tmp_path / "kept")]) == 0
     record = json.loads((tmp_path / "out/merge.json").read_text())
-    assert record["recipe"]["parameters"]["at_threshold"] == "first"
-    assert record["recipe"]["experts"]["expert1"]["at_threshold"] == "all"
-    shares = record["kept_fraction"]["smallest kept"]
+    assert record["recipe"]["parameters"]["ties"] == "first"
+    assert record["recipe"]["experts"]["expert1"]["ties"] == "all"
+    shares = record["kept_fraction"]["threshold"]
     elements = sum(int(np.prod(shape)) for shape in SMALL.values())
     assert shares["expert0"] == kept_number(elements, 0.2, "up") / elements < shares["expert1"]
     capsys.readouterr()
-    recipe.write_text(recipe.read_text().replace("at_threshold: first", "at_threshold: some"))
+    recipe.write_text(recipe.read_text().replace("ties: first", "ties: some"))
     assert main(["merge", str(recipe), str(tmp_path / "other")]) != 0
     said = capsys.readouterr().err.strip()
-    assert "at_threshold is 'some', allowed is one of all, first" in said
+    assert "ties is 'some', must be one of all, first" in said
     assert len(said.splitlines()) == 1 and not (tmp_path / "other").exists()
 
 
 def test_the_default_is_left_out_of_settings():
     settings = {"density": 0.2, "trim_scope": "model", "rounding": "up", "aggregate": "mean"}
-    assert TIES.canonical({"density": 0.2, "at_threshold": "all"}) == settings
-    first = settings | {"at_threshold": "first"}
-    assert TIES.canonical({"density": 0.2, "at_threshold": "first"}) == first
-    swept = TIES.sweep({"density": 0.2, "at_threshold": ["all", "first"]})
+    assert TIES.canonical({"density": 0.2, "ties": "all"}) == settings
+    first = settings | {"ties": "first"}
+    assert TIES.canonical({"density": 0.2, "ties": "first"}) == first
+    swept = TIES.sweep({"density": 0.2, "ties": ["all", "first"]})
     assert swept == [settings, first]
