@@ -6,7 +6,7 @@ from synthetic_study import METHODS, SIZES, cell, finish_study, paper_performanc
 
 from mergescale.analysis import labels, tables, tasks_table, tidy_tables, uncertainty
 from mergescale.evaluation.metrics import METRICS
-from mergescale.merging.methods.registry import all_methods
+from mergescale.merging.registry import all_methods
 from mergescale.stages import tables as stage
 
 

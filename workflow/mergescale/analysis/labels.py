@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mergescale.analysis.tidy_tables import MULTITASK
-from mergescale.merging.methods.registry import all_methods
+from mergescale.merging.registry import all_methods
 
 BASES = {"pt": "PT", "it": "IT"}
 ROLES = {"held_in": "held-in", "held_out": "held-out"}
