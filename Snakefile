@@ -83,4 +83,4 @@ onstart:
 
 
 onsuccess:
-    print_summary(f"results/{STUDY}")
+    print_summary(workflow, f"results/{STUDY}")

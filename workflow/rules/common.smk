@@ -16,6 +16,7 @@ from mergescale_snakemake.run_setup import (
     stop_gracefully_on_sigterm,
 )
 from mergescale_snakemake.status_line import attach_status_line, print_summary
+from mergescale_snakemake.targets import check_targets
 
 config = study.complete_or_exit(config, workflow.configfiles)
 
@@ -43,6 +44,18 @@ ENVIRONMENT = "../../envs/mergescale.yaml"
 
 prepare_job_environment(workflow)
 attach_status_line(workflow)
+check_targets(
+    workflow,
+    STUDY,
+    {
+        "size": SIZES,
+        "base": BASES,
+        "draw": DRAWS,
+        "method": METHODS,
+        "category": HELD_IN,
+        "task": study.tasks(config),
+    },
+)
 
 
 wildcard_constraints:
