@@ -274,6 +274,18 @@ BAD = {
         "merging: {methods: {ties: [0.2]}}",
         ["merging.methods.ties is [0.2]", "a mapping"],
     ),
+    "unknown optimizer": (
+        "training: {optimizer: adam}",
+        ['training.optimizer is "adam"; did you mean adamw? allowed: adafactor, adamw'],
+    ),
+    "unknown objective": (
+        "training: {expert: {objective: answer_los}}",
+        ['training.expert.objective is "answer_los"; did you mean answer_loss?'],
+    ),
+    "unknown objective of a size": (
+        "training: {expert: {sizes: {40k: {objective: loss}}}}",
+        ['training.expert.sizes.40k.objective is "loss"; '],
+    ),
     "key given twice": (
         "seed: 1\nseed: 2",
         ["overlay.yaml: line 2 gives the key seed a second time"],

@@ -405,8 +405,8 @@ class StudyConfig(Section):
     models: Models = Field(default_factory=Models, description="The model sizes.")
     training: Training = Field(
         default_factory=Training,
-        description="The four stages of training; one loop with Adafactor and cosine decay runs "
-        "them all.",
+        description="The four stages of training; one loop with cosine decay of the learning rate "
+        "runs them all.",
     )
     draws: Draws = Field(
         default_factory=Draws,

@@ -15,10 +15,15 @@ from mergescale.config.fields import (
     PositiveNumber,
     RemoveNulls,
     Section,
+    Text,
     optional,
 )
 
 Steps = Annotated[Positive, Field(description="Steps of the optimizer.")]
+Objective = Annotated[
+    Text,
+    Field(description="Loss: the name of a file of `workflow/mergescale/training/objectives/`."),
+]
 BatchSize = Annotated[
     Positive, Field(description="Examples per step; in pre-training, rows of `length` tokens.")
 ]
@@ -62,6 +67,7 @@ class PretrainKeys(Section):
     learning_rate: LearningRate = 2e-2
     warmup: Warmup = 100
     checkpoint_every: CheckpointEvery = 1000
+    objective: Objective = "language_modeling"
 
 
 class InstructKeys(Section):
@@ -72,6 +78,7 @@ class InstructKeys(Section):
     learning_rate: LearningRate = 1e-2
     warmup: Warmup = 100
     checkpoint_every: CheckpointEvery = 1000
+    objective: Objective = "answer_loss"
 
 
 class ExpertKeys(Section):
@@ -82,6 +89,7 @@ class ExpertKeys(Section):
     learning_rate: LearningRate = 1e-2
     warmup: Warmup = 20
     checkpoint_every: CheckpointEvery = 0
+    objective: Objective = "answer_loss"
 
 
 class MultitaskKeys(Section):
@@ -92,6 +100,7 @@ class MultitaskKeys(Section):
     learning_rate: LearningRate = 1e-2
     warmup: Warmup = 50
     checkpoint_every: CheckpointEvery = 800
+    objective: Objective = "answer_loss"
 
 
 class Pretrain(PretrainKeys):
@@ -122,7 +131,15 @@ class Training(Section):
     """The section `training`."""
 
     dropout: Number = Field(0.0, ge=0, lt=1, description="Dropout rate in every stage.")
-    weight_decay: Number = Field(0.0, ge=0, description="Weight decay of Adafactor in every stage.")
+    weight_decay: Number = Field(
+        0.0, ge=0, description="Weight decay of the optimizer in every stage."
+    )
+    optimizer: Text = Field(
+        "adafactor",
+        description="Optimizer in every stage: the name of a file of "
+        "`workflow/mergescale/training/optimizers/`. Learning rates depend on it: Adafactor's are "
+        "relative to the root mean square of each tensor.",
+    )
     pretrain: Pretrain = Field(
         default_factory=Pretrain,
         description="Pre-training on the corpus. `steps` 0 leaves the size as it was built or "

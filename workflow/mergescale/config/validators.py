@@ -72,6 +72,7 @@ def check(config: dict[str, Any]) -> None:
     check_folders(config)
     check_sizes(config)
     check_training(config)
+    check_objectives(config)
     check_processes(config)
     check_draws(config)
     check_methods(config)
@@ -206,6 +207,23 @@ def check_training(config: dict[str, Any]) -> None:
                 f"training.pretrain.length is {length} for size {size}; it must be at most "
                 f"models.max_length, {longest}"
             )
+
+
+def check_objectives(config: dict[str, Any]) -> None:
+    """Objectives and the optimizer exist."""
+    from mergescale.training.registry import objective_names, optimizer_names
+
+    training = config["training"]
+    names = {"training.optimizer": (training["optimizer"], optimizer_names())}
+    for stage in study.STAGES:
+        names[f"training.{stage}.objective"] = training[stage]["objective"], objective_names()
+        for size, settings in training[stage]["sizes"].items():
+            if "objective" in settings:
+                key = f"training.{stage}.sizes.{size}.objective"
+                names[key] = settings["objective"], objective_names()
+    for key, (name, known) in names.items():
+        if name not in known:
+            raise ConfigError(f"{key} is {format_value(name)}; {suggest(name, known)}")
 
 
 def check_processes(config: dict[str, Any]) -> None:
