@@ -76,8 +76,11 @@ format: $(development)  ## bring every file into the project's style
 	snakefmt $(snakemake_files)
 
 notebook: $(development)  ## run the notebooks on the study's results, into results/notebooks/
+	@test -f "$(or $(CONFIG),config/config.yaml)" || { echo "make: $(CONFIG) does not exist" >&2; exit 2; }
+	@test -f "results/$(name)/performance.csv" || \
+		{ echo "make: results/$(name)/performance.csv does not exist; run the study first: make figures$(if $(CONFIG), CONFIG=$(CONFIG))" >&2; exit 2; }
 	mkdir -p results/notebooks
-	jupyter execute --output=$(CURDIR)/results/notebooks/{notebook_name} notebooks/*.ipynb
+	MERGESCALE_STUDY=$(name) jupyter execute --output=$(CURDIR)/results/notebooks/{notebook_name} notebooks/*.ipynb
 
 reference: $(runtime)  ## what is generated: the schema's defaults, config/README.md, tables of docs/paper_scale.md
 	python -m mergescale.config.reference

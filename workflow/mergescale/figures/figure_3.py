@@ -36,7 +36,7 @@ def draw(figure: Figure, performance: Performance, style: Style) -> None:
             rows = performance.series(
                 "size", performance.sizes, base=base, role=HELD_IN, method=method, count=count
             )
-            offset = panels.dodge(i, len(kinds), 0.5)
+            offset = panels.dodge(i, len(kinds), 0.6)
             xs = [performance.sizes.index(size) + offset for size in rows["size"]]
             mark = Mark(color_of[base], style.method(method).marker)
             label = f"{base_label(base)}, {method_label(method)}"

@@ -183,13 +183,17 @@ def legend_entry(
 
 
 def figure_legend(figure: Figure, entries: Sequence[tuple[Any, str]], *, columns: int = 6) -> None:
-    """A legend of `legend_entry` pairs below all panels, so that it never covers data."""
+    """A legend of `legend_entry` pairs below all panels, so that it never covers data.
+
+    Entries that need more than one row of `columns` are spread evenly over the rows.
+    """
     if entries:
+        rows = math.ceil(len(entries) / columns)
         figure.legend(
             [drawn for drawn, _ in entries],
             [label for _, label in entries],
             loc="outside lower center",
-            ncols=min(columns, len(entries)),
+            ncols=math.ceil(len(entries) / rows),
             handlelength=2.2,
             columnspacing=1.4,
         )
