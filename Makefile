@@ -35,7 +35,7 @@ snakemake_files := Snakefile workflow/rules tests/slurm/toy/Snakefile
 # --configfile takes as many files as follow, so it comes last.
 snakemake := snakemake --cores $(CORES)
 study := $(if $(CONFIG),--configfile $(CONFIG))
-name = $(shell sed -nE 's/^study: *([A-Za-z0-9_.-]+).*/\1/p' $(or $(CONFIG),config/config.yaml))
+name = $(shell sed -nE 's/^study: *([A-Za-z0-9_.-]+).*/\1/p' $(or $(CONFIG),config/config.yaml) 2>/dev/null)
 
 .PHONY: help figures smoke slurm report test test-slurm lint format notebook reference clean env-update
 
