@@ -52,13 +52,6 @@ def run(args: Arguments) -> None:
     timing.started()
     plan = ComputePlan(device, compute.precision, compute.sharding)
     model, tokenizer = load_base(args.base, plan)
-    batches = example_stream(
-        Encoder(tokenizer, args.max_length),
-        [example for path in args.data for example in read_examples(path)],
-        label_tokens=get_objective(config.objective).label_tokens,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
     record = {
         "stage": args.stage,
         "max_length": args.max_length,
@@ -67,6 +60,13 @@ def run(args: Arguments) -> None:
             "data": [file_digest(path) for path in args.data],
         },
     }
+    batches = example_stream(
+        Encoder(tokenizer, args.max_length),
+        [example for path in args.data for example in read_examples(path)],
+        label_tokens=get_objective(config.objective).label_tokens,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
     train_and_save(
         args.out,
         model,

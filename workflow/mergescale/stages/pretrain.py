@@ -67,14 +67,6 @@ def run(args: Arguments) -> None:
     timing.started()
     tokenizer = load_tokenizer(args.tokenizer)
     model = initialize(tokenizer, max_length=args.max_length, seed=config.seed, **args.architecture)
-    batches = document_stream(
-        Encoder(tokenizer, args.max_length),
-        read_documents(args.corpus),
-        label_tokens=get_objective(config.objective).label_tokens,
-        length=args.length,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
     record = {
         "stage": "pretrain",
         "architecture": args.architecture,
@@ -84,6 +76,14 @@ def run(args: Arguments) -> None:
             "tokenizer": file_digest(args.tokenizer / "tokenizer.json"),
         },
     }
+    batches = document_stream(
+        Encoder(tokenizer, args.max_length),
+        read_documents(args.corpus),
+        label_tokens=get_objective(config.objective).label_tokens,
+        length=args.length,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
     train_and_save(
         args.out,
         model,
