@@ -2,10 +2,16 @@
 
 import pytest
 import tiny_study
+import torch
 from stage_study import CATEGORIES, METHODS
+from tiny_study import HELD_IN
 
+from mergescale.checkpoints.folder import read_weights
 from mergescale.evaluation.evaluator import Scorer
+from mergescale.evaluation.model_variant import StaticVariant, TaskVariant, load_weights
 from mergescale.evaluation.task_groups import Category
+from mergescale.merging.in_memory import read_task_vectors
+from mergescale.merging.registry import get_method
 from mergescale.provenance import digests
 
 pytest_plugins = "stage_study"
@@ -178,3 +184,73 @@ def test_categories_and_tasks_may_not_be_given_twice(study):
         study.evaluator(categories=[CATEGORIES[0], CATEGORIES[0]])
     with pytest.raises(ValueError, match="moods is given twice"):
         study.evaluator(categories=[CATEGORIES[0], Category("other", "held_in", ("moods",))])
+
+
+# --- weights that depend on the task
+
+
+def folder_variant(study, name):
+    return StaticVariant.of_folder(study.inputs / "base" / name)
+
+
+def test_a_task_variant_has_other_weights_for_each_category(study):
+    evaluator = study.evaluator()
+    base, expert, multitask = (
+        folder_variant(study, name) for name in (".", "experts/sentiment", "multitask")
+    )
+    variant = TaskVariant({"sentiment": expert, "questions": multitask}, default=base)
+    found = evaluator.predict(variant)
+    assert study.computed == 3
+    for part, tasks in ((expert, HELD_IN["sentiment"]), (multitask, HELD_IN["questions"])):
+        alone = study.evaluator(cache="alone").predict(part)
+        assert {task: found[task] for task in tasks} == {task: alone[task] for task in tasks}
+    assert found["endings"] == study.evaluator(cache="base").predict(base)["endings"]
+    assert found["moods"] != evaluator.predict(base)["moods"]
+    assert evaluator.validate(variant) == {
+        task: evaluator.validate(part)[task]
+        for part, category in ((expert, "sentiment"), (multitask, "questions"))
+        for task in HELD_IN[category]
+    }
+
+
+def test_weights_that_are_in_the_model_are_not_loaded_again(study):
+    evaluator, loads = study.evaluator(), []
+    variant = StaticVariant("a", loads.append)
+    evaluator.predict(variant)
+    evaluator.validate(variant)
+    assert loads == [evaluator.model]
+    failing = StaticVariant("b", lambda model: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        evaluator.predict(failing)
+    study.evaluator(cache="other").predict(variant)
+    evaluator.cache.folder = study.out / "third"
+    evaluator.predict(variant)
+    assert len(loads) == 3, "after a failure, what the model holds is unknown"
+
+
+def test_emr_is_scored_with_each_experts_mask_and_held_out_with_the_merged_vector(study):
+    study.merges({"emr": {"lambda": [0.0, 0.5, 1.0]}})
+    record = study.record("emr")
+    assert record["variant"] == {"held_in": "task_delta", "held_out": "tau"}
+    assert [point["lambda"] for point in record["sweep"]] == [0.0, 0.5, 1.0]
+    evaluator, method, lam = study.evaluator(cache="fresh"), get_method("emr"), 1.0
+    base = read_weights(study.inputs / "base")
+    merged = method.merge_task_vectors(read_task_vectors(base, study.experts), base=base)
+
+    def scores(delta):
+        weights = {
+            name: weight + lam * delta.get(name, torch.zeros(())) for name, weight in base.items()
+        }
+        variant = StaticVariant(str(len(keys)), lambda model: load_weights(model, weights))
+        keys.append(variant.key)
+        return evaluator.score_record(evaluator.predict(variant))
+
+    keys = []
+    study.merges({"emr": {"lambda": [lam]}}, where="one")
+    record = study.record("emr", "one")
+    for category, tasks in HELD_IN.items():
+        own = scores(method.task_delta(merged, category))
+        assert {task: record["scores"][task] for task in tasks} == {t: own[t] for t in tasks}
+    assert record["scores"]["endings"] == scores(merged.tau)["endings"]
+    study.merges({"ties": {"density": 0.2, "lambda": [1.0]}})
+    assert "variant" not in study.record("ties")

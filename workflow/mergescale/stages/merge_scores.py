@@ -8,7 +8,7 @@ written to disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,11 @@ from mergescale.provenance.digests import method_digest, record_digest
 from mergescale.stages.evaluation_arguments import EvaluationArguments, load_evaluator
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from transformers.modeling_utils import PreTrainedModel
 
     from mergescale.evaluation.evaluator import Evaluator
     from mergescale.evaluation.model_variant import ModelVariant
+    from mergescale.merging.in_memory import MergedTaskVector
     from mergescale.merging.merge_identity import MergeIdentity
 
 RESUMABLE = True
@@ -134,6 +135,8 @@ def score_merges(
                 "sweep": sweep,
                 "scores": evaluator.score_record(predicted),
             }
+            if method.task_delta is not None:
+                record["variant"] = {"held_in": "task_delta", "held_out": "tau"}
             write_score_file(
                 scores / f"{name}.json", record, code=["evaluation", "sweep"], method=name
             )
@@ -185,7 +188,7 @@ class DrawMerger:
         self._task_vectors = read_task_vectors(self._base, draw.experts)
         self._digests = {name: weights_digest(folder) for name, folder in draw.experts.items()}
         self._base_digest = weights_digest(draw.base)
-        self._merged: dict[tuple, dict[str, Tensor]] = {}
+        self._merged: dict[tuple, MergedTaskVector] = {}
 
     def recipe(self, method: Method, point: Mapping[str, Any]) -> MergeIdentity:
         """The recipe of a merge."""
@@ -201,24 +204,49 @@ class DrawMerger:
         )
 
     def variant(self, method: Method, point: Mapping[str, Any]) -> ModelVariant:
-        """The merge as what the evaluator scores."""
-        from mergescale.evaluation.model_variant import StaticVariant
+        """The merge as what the evaluator scores.
+
+        A method with a `task_delta` (EMR-Merging) has other weights on each held-in category,
+        W0 + lambda * task_delta of the category's expert. On held-out categories, which no expert
+        belongs to, it has W0 + lambda * tau, as other methods have everywhere.
+        """
+        from mergescale.evaluation.model_variant import StaticVariant, TaskVariant
+
+        key = cache_key(self.recipe(method, point))
+        merged = StaticVariant(key, self._loader(method, point))
+        if method.task_delta is None or not point[LAMBDA]:
+            return merged
+        by_category = {
+            expert: StaticVariant(
+                record_digest({"merge": key, "expert": expert}),
+                self._loader(method, point, expert),
+            )
+            for expert in self._digests
+        }
+        return TaskVariant(by_category, default=merged)
+
+    def _loader(
+        self, method: Method, point: Mapping[str, Any], expert: str | None = None
+    ) -> Callable[[PreTrainedModel], None]:
+        """What writes W0 + lambda * tau into a model; with an expert, its task delta for tau."""
         from mergescale.merging.ops.cast import apply_task_vector_
 
-        def load(model: Any) -> None:
-            lam = point[LAMBDA]
-            delta = self._merged_task_vector(method, without_lambda(point)) if lam else {}
+        def load(model: PreTrainedModel) -> None:
+            lam, delta = point[LAMBDA], {}
+            if lam:
+                merged = self._merge(method, without_lambda(point))
+                delta = merged.tau if expert is None else method.task_delta(merged, expert)
             apply_task_vector_(dict(model.named_parameters()), self._base, delta, lam)
 
-        return StaticVariant(cache_key(self.recipe(method, point)), load)
+        return load
 
-    def _merged_task_vector(self, method: Method, parameters: dict[str, Any]) -> dict[str, Tensor]:
+    def _merge(self, method: Method, parameters: dict[str, Any]) -> MergedTaskVector:
         """The merged task vector of a method; those of the last method are kept for its sweep."""
         key = (method.name, *sorted(parameters.items()))
         if key not in self._merged:
             if any(other[0] != method.name for other in self._merged):
                 self._merged.clear()
-            self._merged[key] = method.tau(
+            self._merged[key] = method.merge_task_vectors(
                 self._task_vectors, seed=self._seed, base=self._base, **parameters
             )
         return self._merged[key]
