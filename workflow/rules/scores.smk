@@ -67,6 +67,6 @@ rule scores:
     resources:
         **job_resources("scores"),
     params:
-        code=code_digest("collecting"),
+        code=code_digest("scores"),
     shell:
         "mergescale scores {input} --out {output} 2> {log}"

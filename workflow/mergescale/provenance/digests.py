@@ -45,7 +45,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     # How scores become records; cached evaluations do not depend on it.
     "scoring": ("stages/evaluation_arguments.py", "stages/reference_scores.py"),
     "draws": ("stages/draws.py",),
-    "collecting": ("stages/scores.py",),
+    "scores": ("stages/scores.py",),
     "analysis": ("analysis/performance.py", "analysis/tidy_tables.py", "stages/performance.py"),
     "tables": ("analysis", "stages/tables.py"),
     "figures": (
@@ -99,11 +99,12 @@ def code_digest(*stages: str) -> str:
 def method_digest(method: str) -> str:
     """Digest of the source that computes the merges of one method, 16 hexadecimal digits.
 
-    It covers the method's own file and what all methods share, so that a new method leaves the
-    kept results of the others valid.
+    It covers the method's own file and what all methods share, so that cached results of the other
+    methods stay valid when a method is added.
     """
     merging = _LIBRARY / "merging"
-    return _source_digest([*sorted(merging.glob("*.py")), merging / "methods" / f"{method}.py"])
+    shared = [*sorted(merging.glob("*.py")), *sorted((merging / "ops").glob("*.py"))]
+    return _source_digest([*shared, merging / "methods" / f"{method}.py"])
 
 
 def _source_digest(files: list[Path]) -> str:
