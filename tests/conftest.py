@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from mergescale import config as study_config
 
 ROOT = Path(__file__).resolve().parents[1]
+# Tests leave nothing in the user's cache of loaded rows.
+_ROWS_CACHE = tempfile.TemporaryDirectory(prefix="mergescale-rows-")
+os.environ["HF_DATASETS_CACHE"] = _ROWS_CACHE.name
 # Their assertions tell values, as those of tests do.
 pytest.register_assert_rewrite("merge_inputs", "stage_study")
 SMOKE = ("--configfile", "config/smoke.yaml")

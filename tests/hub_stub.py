@@ -1,6 +1,6 @@
 """Stand-ins for the 23 datasets on the hub: parquet files in exactly its columns and types.
 
-The rows are made up; the schemas are those that the hub lists (`test_real_rows.py` compares them
+The rows are made up; the schemas are those that the hub lists (`test_public_datasets.py` compares them
 where the list is at hand).
 """
 

@@ -173,7 +173,7 @@ def test_bad_models_fail_with_a_one_line_error(here, capsys):
     fails(capsys, *MICRO, model="endless", says="has no end token")
 
 
-def test_real_rows_are_evaluated(here):
+def test_public_datasets_are_evaluated(here):
     if not REAL_ROWS.is_dir():
         pytest.skip("the real rows (../shared/data) are not on this machine")
     checkpoint = REAL_ROWS / "checkpoints" / "stories260K"

@@ -158,7 +158,7 @@ def task_files(held_in, splits):
 def tasks_digest(section):
     """Digest of the code behind the rows of `tasks` or `mixture`, which its source decides."""
     micro = config[section]["source"] == "micro"
-    return code_digest("micro_tasks" if micro else f"real_{section}")
+    return code_digest("micro_tasks" if micro else f"public_{section}")
 
 
 def task_arguments(wildcards):
@@ -174,7 +174,7 @@ def task_arguments(wildcards):
         pinned = tasks["revisions"].get(wildcards.task)
         settings |= {
             "folder": tasks["folder"],
-            "revision": pinned and f"{wildcards.task}={pinned}",
+            "revisions": pinned and f"{wildcards.task}={pinned}",
             "templates": templates["source"],
             "templates_folder": templates["folder"],
             "template_mode": templates["mode"],

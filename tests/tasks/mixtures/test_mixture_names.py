@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks.mixtures.t0_datasets import OTHERS, STUDY, t0_dataset
+from mergescale.tasks.mixtures.t0_datasets import OTHER_DATASETS, STUDY_DATASETS, t0_dataset
 
 DATA = Path(__file__).parents[3] / ".." / "shared" / "data"
 FLAN = DATA / "flan"
@@ -99,10 +99,10 @@ def test_other_tasks_are_not_taken_for_them(name):
 def test_every_dataset_of_the_study_is_known_by_its_own_name():
     from mergescale.tasks.micro_world.evaluation import TASKS
 
-    assert set(STUDY) == set(TASKS)
-    assert not set(STUDY) & set(OTHERS)
-    assert {name: t0_dataset(name) for name in (*STUDY, *OTHERS)} == {
-        name: name for name in (*STUDY, *OTHERS)
+    assert set(STUDY_DATASETS) == set(TASKS)
+    assert not set(STUDY_DATASETS) & set(OTHER_DATASETS)
+    assert {name: t0_dataset(name) for name in (*STUDY_DATASETS, *OTHER_DATASETS)} == {
+        name: name for name in (*STUDY_DATASETS, *OTHER_DATASETS)
     }
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from mergescale.cli.main import main
 from mergescale.tasks.example_files import read_examples, write_examples
-from mergescale.tasks.mixtures import hub_source as hub
-from mergescale.tasks.mixtures.ngram_overlap import Ngrams
+from mergescale.tasks.mixtures import readers
+from mergescale.tasks.mixtures.decontamination import EvaluationNgrams
 from mergescale.tasks.sources import mixture_examples
 from mergescale.tasks.task import Example
 
@@ -78,7 +78,7 @@ def stubbed_hub(tmp_path, monkeypatch):
         asked.append((repo, revision, files))
         return tmp_path / "hub"
 
-    monkeypatch.setattr(hub, "download", download)
+    monkeypatch.setattr(readers, "download", download)
     (tmp_path / "hub").mkdir()
     return tmp_path / "hub", asked
 
@@ -113,10 +113,10 @@ def example(name: str, text: str, template: str = "asked") -> Example:
 
 
 def test_an_n_gram_is_found_whatever_its_case_and_punctuation_and_a_shorter_one_is_not():
-    ngrams = Ngrams({"wic": [example("w1", f"Is it so? {SAID}. Yes or no?")]}, 13)
+    ngrams = EvaluationNgrams({"wic": [example("w1", f"Is it so? {SAID}. Yes or no?")]}, 13)
     words = SAID.split()
     loud = " ".join(words[2:15]).upper().replace(" ", ", ")
-    found = ngrams.shared([("nothing", "x"), (f"Say: {loud}!", "x"), (" ".join(words[:12]), "x")])
+    found = ngrams.search([("nothing", "x"), (f"Say: {loud}!", "x"), (" ".join(words[:12]), "x")])
     assert list(found) == [1]
     assert (found[1].task, found[1].example) == ("wic", "w1")
     assert found[1].ngram == " ".join(words[2:15])
@@ -125,17 +125,17 @@ def test_an_n_gram_is_found_whatever_its_case_and_punctuation_and_a_shorter_one_
 def test_an_n_gram_never_reaches_from_one_text_into_the_next():
     words = SAID.split()
     first, second = " ".join(words[:8]), " ".join(words[8:])
-    whole = Ngrams({"wic": [example("w1", SAID)]}, 13)
-    assert whole.shared([(first, second)]) == {}
-    assert whole.shared([(first, "x"), (second, "y")]) == {}
-    assert list(whole.shared([(f"{first} {second}", "x")])) == [0]
-    split = Ngrams({"wic": [example("w1", first), example("w2", second)]}, 13)
-    assert split.shared([(SAID, "x")]) == {}
+    whole = EvaluationNgrams({"wic": [example("w1", SAID)]}, 13)
+    assert whole.search([(first, second)]) == {}
+    assert whole.search([(first, "x"), (second, "y")]) == {}
+    assert list(whole.search([(f"{first} {second}", "x")])) == [0]
+    split = EvaluationNgrams({"wic": [example("w1", first), example("w2", second)]}, 13)
+    assert split.search([(SAID, "x")]) == {}
 
 
 def test_choices_and_references_are_content_too():
     ending = Example("h1", "asked", "A bird.", SAID, (SAID, "no"), (SAID,))
-    assert Ngrams({"hellaswag": [ending]}, 13).shared([("x", SAID)])[0].example == "h1"
+    assert EvaluationNgrams({"hellaswag": [ending]}, 13).search([("x", SAID)])[0].example == "h1"
 
 
 def test_agrees_with_a_plain_search():
@@ -152,8 +152,8 @@ def test_agrees_with_a_plain_search():
         for row, one in enumerate(rows)
         if any(tuple(one.split()[i : i + 4]) in known for i in range(len(one.split()) - 3))
     ]
-    ngrams = Ngrams({"t": [example(str(i), e) for i, e in enumerate(evaluated)]}, 4)
-    assert sorted(ngrams.shared([(row, "") for row in rows])) == expected
+    ngrams = EvaluationNgrams({"t": [example(str(i), e) for i, e in enumerate(evaluated)]}, 4)
+    assert sorted(ngrams.search([(row, "") for row in rows])) == expected
     assert 0 < len(expected) < len(rows)
 
 
@@ -162,13 +162,13 @@ def test_the_wording_of_a_template_is_not_content_but_a_shared_passage_is():
     made = [example(str(i), f"{wording}: text number {i}") for i in range(8)]
     passage = [example(f"p{i}", f"{SAID} {i}", "other") for i in range(4)]
     rest = [example(f"r{i}", f"Another question {i}", "other") for i in range(5)]
-    ngrams = Ngrams({"ropes": [*made, *passage, *rest]}, 13)
-    assert ngrams.shared([(wording, "x")]) == {}
-    assert ngrams.shared([(f"{SAID}.", "x")])[0].example == "p0"
+    ngrams = EvaluationNgrams({"ropes": [*made, *passage, *rest]}, 13)
+    assert ngrams.search([(wording, "x")]) == {}
+    assert ngrams.search([(f"{SAID}.", "x")])[0].example == "p0"
     assert ngrams.record()["ngrams_of_wording_left_out"] == 5
     assert ngrams.record()["examples_too_short"] == 5
     # Of seven examples nothing can be told.
-    assert Ngrams({"ropes": made[:7]}, 13).shared([(wording, "x")])
+    assert EvaluationNgrams({"ropes": made[:7]}, 13).search([(wording, "x")])
 
 
 # --- from a folder
@@ -236,7 +236,7 @@ def test_a_check_against_no_task_files_is_refused(tmp_path, capsys):
     folder = write_folder(tmp_path / "flan", rows_of("birds", 3))
     arguments = ["--source", "folder", "--folder", folder, "--rows", 4, "--tasks", tmp_path]
     assert command(tmp_path / "mix.parquet", *arguments) == 1
-    assert "no validation.parquet or test.parquet of a task there" in capsys.readouterr().err
+    assert "has no validation.parquet or test.parquet of a task" in capsys.readouterr().err
 
 
 def test_the_micro_worlds_mixture_is_written_alone(tmp_path):
@@ -245,7 +245,7 @@ def test_the_micro_worlds_mixture_is_written_alone(tmp_path):
 
 
 @needs_flan
-def test_real_rows_share_nothing_with_real_evaluation_rows(tmp_path):
+def test_public_datasets_share_nothing_with_real_evaluation_rows(tmp_path):
     for task in ("copa", "rte"):
         arguments = ["--source", "folder", "--folder", str(DATA), "--rows", "1", "300", "300"]
         assert main(["task", task, *arguments, "--out", str(tmp_path / "tasks" / task)]) == 0
@@ -283,7 +283,7 @@ def test_batches_and_files_do_not_decide_what_is_drawn(stubbed_hub, monkeypatch)
     write_parquet(folder / "x.parquet", rows)
     whole = from_hub(20)
     (folder / "x.parquet").unlink()
-    monkeypatch.setattr(hub, "BATCH_ROWS", 4)
+    monkeypatch.setattr(readers, "BATCH_ROWS", 4)
     write_parquet(folder / "x.parquet", rows[::-2])
     write_parquet(folder / "y.parquet", rows[-2::-2] + rows[:10])
     assert from_hub(20) == whole
@@ -340,17 +340,17 @@ def test_bad_columns_and_files_of_the_hub_are_named(stubbed_hub):
     write_parquet(path, [{"prompt": "p", "targets": "t", "task_name": "a"}])
     message = fault()
     assert f"{path}: there is no column 'inputs' but prompt, targets, task_name" in message
-    assert "say in mixture.columns" in message
+    assert "set mixture.columns" in message
     write_parquet(path, [{"inputs": 1, "targets": "t", "task_name": "a"}])
-    assert "the column 'inputs' holds int64, not text" in fault()
+    assert "the column 'inputs' has the type int64, not text" in fault()
     path.write_bytes(b"PAR")
-    assert "not a parquet file; delete it" in fault()
+    assert "not a readable parquet file" in fault()
     path.unlink()
     lines = folder / "x.jsonl"
     lines.write_text('{"inputs": "p", "targets": "t", "task_name": "a"}\n{"inputs": "p"}\n')
     assert f"{lines}, row 2: there is no column 'targets' but inputs" in fault()
     lines.write_text('{"inputs": ["p"], "targets": "t", "task_name": "a"}\n')
-    assert "row 1: the column 'inputs' holds list, not text" in fault()
+    assert "row 1: the column 'inputs' has the type list, not text" in fault()
     lines.write_text('{"inputs": \n')
     assert "x.jsonl, row 1: not valid JSON" in fault()
     lines.write_text("")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mergescale.tasks.promptsource import PromptTemplate, Rendered, load_templates
+from mergescale.tasks.promptsource import PromptsourceTemplate, Rendered, load_templates
 
 DATA = Path(__file__).parents[3] / ".." / "shared" / "data"
 TEMPLATES = DATA / "promptsource"
@@ -95,8 +95,8 @@ def validation_rows(path: str, number: int) -> list[dict]:
         return [json.loads(line) for line, _ in zip(lines, range(number), strict=False)]
 
 
-def template(jinja: str, choices: str | None = None, **more) -> PromptTemplate:
-    return PromptTemplate(name="asked", id="1", jinja=jinja, answer_choices=choices, **more)
+def template(jinja: str, choices: str | None = None, **more) -> PromptsourceTemplate:
+    return PromptsourceTemplate(name="asked", id="1", jinja=jinja, answer_choices=choices, **more)
 
 
 def write(folder: Path, text: str, path: str = "anli") -> Path:
@@ -122,7 +122,7 @@ def test_every_dataset_of_the_study_has_its_templates_here():
 
 @needs_templates
 @pytest.mark.parametrize("path", ROWS)
-def test_every_template_renders_on_real_rows(path):
+def test_every_template_renders_on_public_datasets(path):
     rows = validation_rows(path, 20)
     for each in load_templates(TEMPLATES, path):
         found = [each.render(row) for row in rows]
@@ -201,7 +201,7 @@ def test_draws_are_the_same_each_time_and_differ_by_row_and_template():
     first = [template(jinja).render(row) for row in rows]
     assert first == [template(jinja).render(row) for row in rows]
     assert len({one.input.split()[1] for one in first}) > 15
-    other = PromptTemplate(name="asked", id="2", jinja=jinja)
+    other = PromptsourceTemplate(name="asked", id="2", jinja=jinja)
     assert first != [other.render(row) for row in rows]
 
 

@@ -15,64 +15,65 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundErro
 
 from mergescale.cli.main import main
 from mergescale.evaluation.metrics import GENERATION_METRICS, RANK_METRICS
-from mergescale.tasks.public import DATASETS, Settings, tasks_in
-from mergescale.tasks.public import hub_rows as hub
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.public import row_files
+from mergescale.tasks.public.datasets import DATASETS
+from mergescale.tasks.public.public_task import public_tasks
 from mergescale.tasks.task import SPLITS
 
-NAMED = {dataset.name: dataset for dataset in DATASETS}
 ALL = 10_000
 
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """The hub has all datasets, 60 rows a split; gives what was asked of it."""
+    """A stub of the hub with all datasets, 60 rows per split; returns the calls to it."""
     calls = []
 
     def snapshot(repo, revision, patterns):
         (dataset,) = (
             d
-            for d in DATASETS
+            for d in DATASETS.values()
             if d.hub.repo == repo and any(p.startswith(f"{d.hub.config}/") for p in patterns)
         )
         calls.append((repo, revision, patterns))
         folder = tmp_path / dataset.name / "snapshots" / hub_stub.COMMIT
         return folder if folder.exists() else hub_stub.snapshot(tmp_path, dataset.name, dataset.hub)
 
-    monkeypatch.setattr(hub, "snapshot", snapshot)
+    monkeypatch.setattr(row_files, "snapshot", snapshot)
     return calls
 
 
 def fault(name: str, **settings) -> str:
     with pytest.raises(ValueError) as caught:
-        tasks_in(Settings(**settings))[name].examples("test", 5, 0)
+        public_tasks(PromptConfig(**settings))[name].examples("test", 5, 0)
     message = str(caught.value)
     assert message.startswith(f"dataset {name}: ") and "\n" not in message
     return message
 
 
 def test_the_study_s_datasets_are_all_there():
-    from mergescale.stages.datasets import groups_of_the_study
+    from mergescale.cli.datasets import study_groups
 
-    groups = groups_of_the_study()
+    groups = study_groups()
     named = [name for group in groups.values() for _, names in group for name in names]
-    assert [dataset.name for dataset in DATASETS] == named
+    assert set(DATASETS) == set(named)
     assert len(named) == 23
 
 
-@pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 def test_a_declaration_agrees_with_itself(dataset):
     metrics = RANK_METRICS if dataset.kind == "rank" else GENERATION_METRICS
     assert dataset.metric in metrics
-    assert set(dataset.identity) | set(dataset.together) <= set(dataset.columns)
+    assert set(dataset.key_columns) | set(dataset.group_by) <= set(dataset.columns)
     assert 3 <= len(dataset.templates) == len({template.name for template in dataset.templates})
     assert set(dataset.hub.splits) <= set(SPLITS)
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_loads_from_the_hub_s_columns_and_is_asked_in_all_templates(asked, name):
-    task = tasks_in(Settings(template_mode="all"))[name]
+    task = public_tasks(PromptConfig(template_mode="all"))[name]
     found = {split: task.examples(split, ALL, 0) for split in SPLITS}
-    dataset = NAMED[name]
+    dataset = DATASETS[name]
     rows = {split: {e.row for e in examples} for split, examples in found.items()}
     assert all(rows.values())
     assert not rows["train"] & rows["test"] and not rows["validation"] & rows["test"]
@@ -96,7 +97,7 @@ def test_every_dataset_loads_from_the_hub_s_columns_and_is_asked_in_all_template
 
 
 def test_references_are_all_accepted_answers(asked):
-    tasks = tasks_in(Settings())
+    tasks = public_tasks(PromptConfig())
     for name in ("adversarial_qa", "ropes", "hotpot_qa", "common_gen"):
         for example in tasks[name].examples("train", 20, 0):
             assert len(example.references) == 2
@@ -105,13 +106,13 @@ def test_references_are_all_accepted_answers(asked):
 
 
 def test_three_rounds_of_anli_take_equal_shares(asked):
-    found = tasks_in(Settings())["anli"].examples("test", 31, 0)
+    found = public_tasks(PromptConfig())["anli"].examples("test", 31, 0)
     rounds = [next(r for r in ("r1", "r2", "r3") if f"test_{r}" in e.input) for e in found]
     assert sorted(rounds.count(name) for name in set(rounds)) == [10, 10, 11]
 
 
 def test_a_pinned_commit_is_asked_for_and_the_one_that_came_is_recorded(asked, tmp_path):
-    arguments = ["task", "rte", "--source", "hub", "--revision", "rte=abc123", "--rows", "9"]
+    arguments = ["task", "rte", "--source", "hub", "--revisions", "rte=abc123", "--rows", "9"]
     assert main([*arguments, "3", "5", "--out", str(tmp_path / "out")]) == 0
     assert [revision for _, revision, _ in asked] == ["abc123"]
     about = json.loads((tmp_path / "out" / "task.json").read_text())
@@ -133,8 +134,8 @@ def test_files_are_found_where_the_hub_puts_them(tmp_path, monkeypatch, place):
     for split in SPLITS:
         rows = [hub_stub.row("mrpc", number, split) for number in range(4)]
         hub_stub.write_parquet(tmp_path / place.format(split=split), "mrpc", rows)
-    monkeypatch.setattr(hub, "snapshot", lambda *_: tmp_path)
-    task = tasks_in(Settings())["mrpc"]
+    monkeypatch.setattr(row_files, "snapshot", lambda *_: tmp_path)
+    task = public_tasks(PromptConfig())["mrpc"]
     assert [len(task.examples(split, ALL, 0)) for split in SPLITS] == [4, 4, 4]
 
 
@@ -142,7 +143,7 @@ def test_no_network_is_said_with_the_dataset_and_the_way_out(monkeypatch):
     def offline(*_):
         raise LocalEntryNotFoundError("outgoing traffic has been disabled.\nTo enable it, ...")
 
-    monkeypatch.setattr(hub, "snapshot", offline)
+    monkeypatch.setattr(row_files, "snapshot", offline)
     message = fault("wic")
     assert "aps/super_glue at refs/convert/parquet is neither in the cache nor reachable" in message
     assert "fetch it on a machine with a network first" in message and "source folder" in message
@@ -167,25 +168,25 @@ def test_a_revision_that_there_is_not_is_said(monkeypatch):
     def missing(*_):
         raise RevisionNotFoundError("404", response=SimpleNamespace(headers={}, request=None))
 
-    monkeypatch.setattr(hub, "snapshot", missing)
+    monkeypatch.setattr(row_files, "snapshot", missing)
     message = fault("wic", revisions={"wic": "0123abc"})
     assert "the Hugging Face hub has no aps/super_glue at 0123abc" in message
     assert "tasks.revisions.wic" in message
 
 
 def test_a_split_that_the_revision_lacks_is_named(asked, tmp_path):
-    folder = hub_stub.snapshot(tmp_path, "rte", NAMED["rte"].hub)
+    folder = hub_stub.snapshot(tmp_path, "rte", DATASETS["rte"].hub)
     (folder / "rte" / "validation" / "0000.parquet").unlink()
     assert "no parquet file of the split 'validation'" in fault("rte")
     assert "tasks.revisions.rte" in fault("rte")
 
 
 def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(asked, tmp_path):
-    folder = hub_stub.snapshot(tmp_path, "xsum", NAMED["xsum"].hub)
+    folder = hub_stub.snapshot(tmp_path, "xsum", DATASETS["xsum"].hub)
     rows = [hub_stub.row("xsum", number) for number in range(200)]
     empty = [{**rows[0], "document": ""}, {**rows[1], "summary": ""}]
     hub_stub.write_parquet(folder / "default/train/0000.parquet", "xsum", empty + rows[2:])
-    task = tasks_in(Settings())["xsum"]
+    task = public_tasks(PromptConfig())["xsum"]
     assert len(task.examples("train", ALL, 0)) == 198
     assert task.record()["dropped"]["unusable"] == 2
     hub_stub.write_parquet(folder / "default/train/0000.parquet", "xsum", empty * 2 + rows[2:])
@@ -195,7 +196,7 @@ def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(as
 
 
 def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(asked, tmp_path):
-    folder = hub_stub.snapshot(tmp_path, "qqp", NAMED["qqp"].hub)
+    folder = hub_stub.snapshot(tmp_path, "qqp", DATASETS["qqp"].hub)
     file = folder / "qqp" / "train" / "0000.parquet"
     hub_stub.write_parquet(file, "mrpc", [hub_stub.row("mrpc", 0)])
     message = fault("qqp")
@@ -205,9 +206,10 @@ def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(asked, tmp_
     assert "fetch or write it again" in fault("qqp")
 
 
-def test_the_table_of_datasets_tells_rows_templates_metric_and_chance(asked, capsys):
+def test_the_table_of_datasets_has_rows_templates_metric_and_chance(asked, capsys):
     assert main(["datasets", "--source", "hub", "--held-out", "nli=anli", "coreference=wsc"]) == 0
-    head, anli, wsc = (line.split() for line in capsys.readouterr().out.splitlines())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    head, _, anli, wsc = lines
     assert head[:3] == ["dataset", "role", "category"]
     assert anli == "anli held_out nli 180 180 180 3 accuracy 0.333".split()
     assert wsc[0] == "wsc" and wsc[-2:] == ["accuracy", "0.500"]

@@ -12,7 +12,8 @@ import pytest
 
 from mergescale.cli.main import main
 from mergescale.tasks.example_files import read_examples, subset
-from mergescale.tasks.public import Settings, tasks_in
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.public.public_task import public_tasks
 from mergescale.tasks.task import SPLITS, Example
 
 ALL = 10_000
@@ -47,7 +48,7 @@ def whole(name, count=30):
 
 
 def task_in(root, name, **settings):
-    return tasks_in(Settings(folder=root, **settings))[name]
+    return public_tasks(PromptConfig(folder=root, **settings))[name]
 
 
 def fault(root, name, **settings):
@@ -78,13 +79,13 @@ FAULTS = {
     "answer that is no choice": (
         "dream",
         {"answer": "upwards"},
-        ["row 3, column 'answer': the answer 'upwards' is not one of the choices", "mend"],
+        ["row 3, column 'answer': the answer 'upwards' is not one of the choices", "correct the answer"],
     ),
     "choices that are no list": ("dream", {"choice": "left"}, ["'choice': the value is text, not"]),
     "number among choices": (
         "dream",
         {"choice": ["a", 2]},
-        ["'choice': the value holds an entry (number 2) that is a whole number, not text"],
+        ["'choice': the value has an entry (number 2) that is a whole number, not text"],
     ),
     "answers without text": (
         "adversarial_qa",

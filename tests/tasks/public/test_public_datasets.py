@@ -10,12 +10,14 @@ import yaml
 
 from mergescale import config as study_config
 from mergescale.tasks.example_files import read_examples
-from mergescale.tasks.public import DATASETS, Settings, tasks_in
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.public.datasets import DATASETS
+from mergescale.tasks.public.public_task import public_tasks
 from mergescale.tasks.sources import mixture_examples
 from mergescale.tasks.task import SPLITS
 
 ROOT = Path(__file__).parents[3]
-OVERLAY = ROOT / "tests" / "real_rows.yaml"
+OVERLAY = ROOT / "tests" / "public_datasets.yaml"
 NAMED = yaml.safe_load(OVERLAY.read_text(encoding="utf-8"))
 FOLDER = ROOT / NAMED["tasks"]["folder"]
 MIXTURE = ROOT / NAMED["mixture"]["folder"]
@@ -60,13 +62,13 @@ def write_ag_news(folder: Path, **splits: list) -> Path:
 
 
 def examples(folder: Path, name: str, rows: int = 10_000, seed: int = 0) -> dict[str, list]:
-    task = tasks_in(Settings(folder=folder))[name]
+    task = public_tasks(PromptConfig(folder=folder))[name]
     return {split: task.examples(split, rows, seed) for split in SPLITS}
 
 
 def fault(folder: Path, name: str = "ag_news", split: str = "train") -> str:
     with pytest.raises(ValueError) as caught:
-        tasks_in(Settings(folder=folder))[name].examples(split, 5, 0)
+        public_tasks(PromptConfig(folder=folder))[name].examples(split, 5, 0)
     return str(caught.value)
 
 
@@ -86,7 +88,7 @@ def test_rows_become_examples_whose_target_is_the_choice_of_the_label(tmp_path):
             assert example.references == (example.target,)
 
 
-@pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 def test_a_dataset_has_several_templates_that_differ_and_end_ready_for_an_answer(dataset):
     names = [template.name for template in dataset.templates]
     assert len(names) >= 3
@@ -190,8 +192,8 @@ def test_a_choice_that_continues_a_sentence_begins_small_but_for_i(tmp_path):
 
 
 BROKEN = {
-    "no JSON": ('{"text": "a", ', ["row 2", "not valid JSON", "one JSON object a line"]),
-    "no object": ("[1, 2]", ["row 2", "JSON list", "one object a line"]),
+    "no JSON": ('{"text": "a", ', ["row 2", "not valid JSON", "one JSON object per line"]),
+    "no object": ("[1, 2]", ["row 2", "JSON list", "one object per line"]),
     "no label": ({"text": "a"}, ["row 2, column 'label'", "missing", "the row has text", "add it"]),
     "no text": ({"label": 1}, ["row 2, column 'text'", "missing", "add it"]),
     "empty text": (ag_news(" "), ["row 2, column 'text'", "empty", "remove the row"]),
@@ -241,7 +243,7 @@ def test_an_unknown_question_of_copa_is_named(tmp_path):
 
 def test_missing_and_empty_files_are_named(tmp_path):
     message = fault(tmp_path)
-    assert f"{tmp_path / 'ag_news'}: no such folder" in message
+    assert f"{tmp_path / 'ag_news'} is not a directory" in message
     assert "as train, validation, test (.jsonl or .parquet) with the columns text" in message
 
     write_ag_news(tmp_path / "empty", validation=[])
@@ -250,7 +252,7 @@ def test_missing_and_empty_files_are_named(tmp_path):
     )
 
     write(tmp_path / "train only", "ag_news", train=[ag_news(f"{i}") for i in range(50)])
-    assert "no test rows with answers, and no validation rows" in fault(tmp_path / "train only")
+    assert "neither test nor validation rows have answers" in fault(tmp_path / "train only")
 
     write_ag_news(tmp_path / "few", train=[ag_news("a")])
     (tmp_path / "few" / "ag_news" / "validation.jsonl").unlink()
@@ -258,7 +260,7 @@ def test_missing_and_empty_files_are_named(tmp_path):
 
 
 def test_a_split_that_there_is_not_is_refused(tmp_path):
-    assert "none of train, validation, test" in fault(write_ag_news(tmp_path), split="dev")
+    assert "is not one of train, validation, test" in fault(write_ag_news(tmp_path), split="dev")
 
 
 def instruction(task: str, number: int) -> dict:
@@ -320,9 +322,9 @@ def test_the_command_line_writes_task_files(tmp_path, monkeypatch):
 
 
 @needs_rows
-def test_the_real_rows_study_is_a_valid_configuration():
+def test_the_public_datasets_study_is_a_valid_configuration():
     config = study_config.load(ROOT / "config" / "config.yaml", OVERLAY)
-    assert config["study"] == "real_rows"
+    assert config["study"] == "public_datasets"
     assert config["tasks"]["held_in"] == {
         "sentiment": ["imdb"],
         "topic_classification": ["ag_news"],

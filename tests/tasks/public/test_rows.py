@@ -1,6 +1,6 @@
 """Every dataset with real rows at hand loads and is asked; declarations agree with the hub's list.
 
-The rows lie outside the project, in the folder that `real_rows.yaml` names.
+The rows lie outside the project, in the folder that `public_datasets.yaml` names.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import pytest
 import yaml
 
 from mergescale.cli.main import main
-from mergescale.tasks.public import DATASETS, Settings, tasks_in
-from mergescale.tasks.public.columns import TEXT, TEXT_OR_NULL, WHOLE
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.public.dataset import TEXT, TEXT_OR_NULL, WHOLE
+from mergescale.tasks.public.datasets import DATASETS
+from mergescale.tasks.public.public_task import public_tasks
 from mergescale.tasks.task import SPLITS
 
 ROOT = Path(__file__).parents[3]
-OVERLAY = ROOT / "tests" / "real_rows.yaml"
+OVERLAY = ROOT / "tests" / "public_datasets.yaml"
 FOLDER = ROOT / yaml.safe_load(OVERLAY.read_text(encoding="utf-8"))["tasks"]["folder"]
 HUB = FOLDER / "hf_infos"
 # Only stand-ins of these can be had: test_hub_datasets.py.
@@ -28,13 +30,12 @@ ABSENT = {"dbpedia", "wiki_bio", "hellaswag", "winogrande"}
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason=f"the real rows that {OVERLAY.name} names are not on this machine"
 )
-NAMED = {dataset.name: dataset for dataset in DATASETS}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMED if name not in ABSENT])
-def test_real_rows_load_and_are_asked_in_all_templates(name):
-    dataset = NAMED[name]
-    task = tasks_in(Settings(folder=FOLDER, template_mode="all"))[name]
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in ABSENT])
+def test_public_datasets_load_and_are_asked_in_all_templates(name):
+    dataset = DATASETS[name]
+    task = public_tasks(PromptConfig(folder=FOLDER, template_mode="all"))[name]
     found = {split: task.examples(split, 10_000, 0) for split in SPLITS}
     rows = {split: {e.row for e in examples} for split, examples in found.items()}
     assert len(rows["test"]) >= 50 and len(rows["validation"]) >= 25
@@ -53,7 +54,7 @@ def test_real_rows_load_and_are_asked_in_all_templates(name):
             assert example.references[0] == example.target
 
 
-@pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 def test_columns_repository_and_splits_are_the_hub_s(dataset):
     repository = dataset.hub.repo.split("/")[1]
     configurations = json.loads((HUB / f"{repository}.json").read_text())
@@ -66,7 +67,7 @@ def test_columns_repository_and_splits_are_the_hub_s(dataset):
     listed = {name: arrow(feature) for name, feature in features.items()}
     assert hub_stub.SCHEMAS[dataset.name] == listed
     for label in (f for f in features.values() if isinstance(f, dict) and "names" in f):
-        assert tuple(label["names"]) == dataset.labels
+        assert tuple(label["names"]) == dataset.label_names
 
 
 def agrees(wanted, feature) -> bool:
@@ -106,9 +107,12 @@ def arrow(feature) -> pa.DataType:
     ) or pa.type_for_alias(feature["dtype"])
 
 
-def test_the_table_has_all_datasets_and_says_why_rows_are_absent(capsys):
+def test_the_table_has_all_datasets_and_the_reason_where_rows_are_absent(capsys):
     assert main(["datasets", "--source", "folder", "--folder", str(FOLDER)]) == 0
-    _, *lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(NAMED)
-    for line in lines:
-        assert ("no such folder; put the rows of" in line) == (line.split()[0] in ABSENT)
+    _, _, *lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    table, faults = lines[: len(DATASETS)], lines[len(DATASETS) :]
+    assert {line.split()[0] for line in table} == set(DATASETS)
+    assert {line.split()[0] for line in table if "not usable" in line} == ABSENT
+    assert len(faults) == len(ABSENT)
+    for line in faults:
+        assert "is not a directory; put the rows of" in line

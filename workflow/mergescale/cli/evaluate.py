@@ -21,6 +21,7 @@ from mergescale.argument_types import POSITIONAL, Positive
 from mergescale.cores import usable_cores
 from mergescale.stages.evaluation_arguments import ScoringArguments, load_evaluator
 from mergescale.stages.shared_arguments import CategoryArguments, ComputeArguments
+from mergescale.tasks.prompt_config import PromptConfig
 
 if TYPE_CHECKING:
     from mergescale.evaluation.evaluator import Evaluator
@@ -43,17 +44,7 @@ class SourceArguments:
     """Where tasks that are not a study's come from, and how they are rendered as prompts."""
 
     source: Annotated[str | None, "source of the tasks: micro, folder or hub"] = None
-    folder: Annotated[Path | None, "folder of rows, for --source folder"] = None
-    revision: Annotated[dict[str, str], "commits of hub datasets, in place of the pinned ones"] = (
-        field(default_factory=dict)
-    )
-    templates: Annotated[
-        Literal["plain", "promptsource"], "prompt templates: this project's own or promptsource's"
-    ] = "plain"
-    templates_folder: Annotated[Path | None, "folder of promptsource's templates"] = None
-    template_mode: Annotated[
-        Literal["sample", "all"], "one template per row, picked by hash, or every template"
-    ] = "sample"
+    prompts: PromptConfig = field(default_factory=PromptConfig)
     seed: Annotated[int, "seed of the rows' order"] = 0
 
 
@@ -181,22 +172,13 @@ def _write_tasks(args: Arguments, folder: Path) -> CategoryArguments:
 
     chosen = args.from_source
     names = [name.strip() for name in args.tasks.split(",") if name.strip()]
-    settings: dict[str, Any] = {}
-    if chosen.source != "micro":
-        settings = {
-            "revisions": chosen.revision,
-            "templates": chosen.templates,
-            "templates_folder": chosen.templates_folder,
-            "template_mode": chosen.template_mode,
-        }
     write_test_tasks(
         folder,
         names,
         source=chosen.source,
-        folder=chosen.folder,
+        prompts=chosen.prompts,
         rows=args.scoring.test_rows,
         seed=chosen.seed,
-        settings=settings,
     )
     return CategoryArguments(held_out=[(name, (name,)) for name in names])
 
@@ -260,10 +242,10 @@ def _has_unknown_tokens(evaluator: Evaluator) -> bool:
 
 def _chance(evaluator: Evaluator) -> dict[str, float]:
     """{task: the score of guessing}."""
-    from mergescale.stages.task_files import chance
+    from mergescale.tasks.task import chance_level
 
     tasks = [task for group in evaluator.test.groups for task in group]
-    return {task.name: round(chance(task.examples), 6) for task in tasks}
+    return {task.name: round(chance_level(task.examples), 6) for task in tasks}
 
 
 def _print_table(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mergescale import __version__, timing
-from mergescale.cli import data, merging
+from mergescale.cli import merging
 from mergescale.cli.discovery import commands, load_command
 from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.messages import did_you_mean
@@ -49,7 +49,7 @@ def build_parser(called: str | None = None) -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(
         dest="_command", metavar="COMMAND", required=True, help=argparse.SUPPRESS, prog="mergescale"
     )
-    for module in (data, merging):
+    for module in (merging,):
         module.add_stages(subparsers, common)
     for name, text in (commands("cli") | commands("stages")).items():
         command = subparsers.add_parser(

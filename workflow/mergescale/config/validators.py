@@ -9,7 +9,8 @@ from mergescale.config import selectors as study
 from mergescale.config.errors import ConfigError
 from mergescale.config.model_sizes import check_sizes
 from mergescale.messages import format_value, join_names, suggest
-from mergescale.tasks.sources import tasks_of
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.sources import load_tasks
 
 RENAMED_KEYS = {
     "tasks.templates.asked": "tasks.templates.mode",
@@ -85,7 +86,7 @@ def check(config: dict[str, Any]) -> None:
 def check_dataset_names(config: dict[str, Any]) -> None:
     """The source of tasks has every dataset."""
     source, folder = config["tasks"]["source"], config["tasks"]["folder"]
-    known = sorted(tasks_of(source, Path(folder) if folder else None))
+    known = sorted(load_tasks(source, PromptConfig(folder=Path(folder) if folder else None)))
     for role in ("held_in", "held_out"):
         for category, datasets in config["tasks"][role].items():
             for dataset in datasets:

@@ -18,12 +18,21 @@ _SOURCES = (".py", ".j2", ".css")
 # The modules whose source decides a stage's results. A change there makes Snakemake run the stage
 # again; imported modules are invisible to its own rerun triggers.
 STAGES: dict[str, tuple[str, ...]] = {
-    # By source: a change in how real rows are read leaves a study of the micro world as it is.
+    # By source: a change in how rows of public datasets are read leaves the micro world as it is.
     "micro_tasks": ("tasks/micro_world", "tasks/example_files.py", "tasks/task.py"),
-    "real_tasks": ("tasks/public", "tasks/promptsource", "tasks/example_files.py", "tasks/task.py"),
-    "real_mixture": (
+    "public_tasks": (
+        "tasks/public",
+        "tasks/promptsource",
+        "tasks/prompt_config.py",
+        "tasks/ngram_overlap.py",
+        "tasks/rows.py",
+        "tasks/example_files.py",
+        "tasks/task.py",
+    ),
+    "public_mixture": (
         "tasks/mixtures",
-        "tasks/public/json_lines.py",
+        "tasks/ngram_overlap.py",
+        "tasks/rows.py",
         "tasks/example_files.py",
         "tasks/task.py",
     ),

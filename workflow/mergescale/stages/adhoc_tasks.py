@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mergescale.provenance.atomic import write_json
 from mergescale.tasks.example_files import write_examples
-from mergescale.tasks.sources import task_of
+from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.sources import load_task
 
 
 def write_test_tasks(
@@ -16,10 +16,9 @@ def write_test_tasks(
     names: Sequence[str],
     *,
     source: str,
-    folder: Path | None,
     rows: int,
     seed: int,
-    settings: Mapping[str, Any] | None = None,
+    prompts: PromptConfig | None = None,
 ) -> None:
     """Write `test.parquet` and `task.json` of each task into a folder of its name under `out`.
 
@@ -29,10 +28,9 @@ def write_test_tasks(
         out: folder of task files.
         names: names of the tasks.
         source: `micro`, `folder` or `hub`.
-        folder: the rows of the source `folder`.
         rows: maximum number of rows of each task.
         seed: seed of the rows' order.
-        settings: settings of public datasets, as `tasks.sources.task_of` takes them.
+        prompts: rows and prompt templates of public datasets.
 
     Raises:
         ValueError: no task is named, the source has no such task, or the task has no rows.
@@ -40,7 +38,7 @@ def write_test_tasks(
     if not names:
         raise ValueError("nothing to evaluate: --tasks has no name of a task")
     # Resolve all names first, as reading rows may take long.
-    for task in [task_of(source, name, folder, **(settings or {})) for name in names]:
+    for task in [load_task(source, name, prompts) for name in names]:
         for split in ("test", "validation"):
             if examples := task.examples(split, rows, seed):
                 break

@@ -12,7 +12,7 @@ from mergescale.provenance.atomic import write_json
 from mergescale.provenance.digests import code_digest
 from mergescale.provenance.versions import versions
 
-_CODE = ("micro_tasks", "real_tasks", "training", "evaluation", "merging", "analysis")
+_CODE = ("micro_tasks", "public_tasks", "training", "evaluation", "merging", "analysis")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Task files: examples as parquet, one row an example.
+"""Reads and writes the study's own files: examples and documents, as parquet.
 
-Columns: id, template, input, target (strings), choices, references (lists of strings); mixtures add
-`task`. The same columns serve every source of tasks.
+Columns of examples: id, template, input, target (strings), choices, references (lists of strings);
+mixtures add task. They are the same for every source of tasks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ _SCHEMA = pa.schema(
 def write_examples(
     path: Path, examples: Iterable[Example], tasks: Iterable[str] | None = None
 ) -> None:
-    """Write examples to a parquet file; `tasks` adds the column that names each row's task."""
+    """Write examples to a parquet file.
+
+    Args:
+        path: the file.
+        examples: the examples.
+        tasks: the task of each example, as a further column.
+    """
     examples = list(examples)
     columns = {
         "id": [e.id for e in examples],
@@ -72,17 +78,18 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def subset(examples: list[Example], rows: int) -> list[Example]:
-    """Choose the examples of `rows` rows by a hash of the row: stable, nested (64 lie within 256).
+    """The examples of `rows` rows, selected by a hash of the row.
 
-    All examples of a row, one for each template, are chosen with it.
+    The selection is stable and nested: 64 rows are among the 256. All examples of a row, one per
+    template, are selected with it.
     """
     order = {row: (stable_fraction(row), row) for row in {e.row for e in examples}}
-    chosen = set(sorted(order, key=order.get)[:rows])
-    return sorted((e for e in examples if e.row in chosen), key=lambda e: (order[e.row], e.id))
+    selected = set(sorted(order, key=order.get)[:rows])
+    return sorted((e for e in examples if e.row in selected), key=lambda e: (order[e.row], e.id))
 
 
 def write_documents(path: Path, documents: Iterable[str]) -> None:
-    """Write a pre-training corpus: one column `text`, one row a document."""
+    """Write a pre-training corpus: one column `text`, one row per document."""
     with replacing(path) as temporary:
         table = pa.table({"text": list(documents)}, schema=pa.schema([("text", pa.string())]))
         pq.write_table(table, temporary, compression="zstd")

@@ -1,77 +1,97 @@
-"""Where tasks come from: the micro world, a local folder of real rows, or the Hugging Face hub."""
+"""The sources of tasks, mixtures and corpora: micro world, local folder, Hugging Face hub.
+
+Each source is imported only when it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, get_args
 
-from mergescale.messages import did_you_mean, join_names
+from mergescale.tasks.prompt_config import PromptConfig
 from mergescale.tasks.task import Example, Task
 
 if TYPE_CHECKING:
     from mergescale.tasks.mixtures.decontamination import Decontamination
-    from mergescale.tasks.mixtures.example_batches import Reader
+    from mergescale.tasks.mixtures.readers import Reader
 
-SOURCES = ("micro", "folder", "hub")
+Source = Literal["micro", "folder", "hub"]
+SOURCES: tuple[str, ...] = get_args(Source)
 
 
-def tasks_of(source: str, folder: Path | None = None, **settings: Any) -> dict[str, Task]:
+def load_tasks(source: str, prompts: PromptConfig | None = None) -> dict[str, Task]:
     """All tasks of a source by name.
 
     Args:
-        folder: folder of the real rows, for the source `folder`.
-        settings: further fields of `mergescale.tasks.public.Settings`, for real datasets.
+        source: `micro`, `folder` or `hub`.
+        prompts: rows and prompt templates of public datasets; `prompts.folder` is required by the
+            source `folder`.
 
     Raises:
-        ValueError: the source is unknown, or needs a folder and got none.
+        ValueError: the source is unknown, or requires a folder that is not given.
     """
+    prompts = prompts or PromptConfig()
     if source == "micro":
         from mergescale.tasks.micro_world.evaluation import TASKS
 
         return TASKS
     if source in ("folder", "hub"):
-        from mergescale.tasks.public import Settings, tasks_in
+        from mergescale.tasks.public.public_task import public_tasks
 
-        place = _needed(folder, "tasks.folder", source) if source == "folder" else None
-        return tasks_in(Settings(folder=place, **settings))
-    raise ValueError(f"task source {source!r} is unknown; there are: {', '.join(SOURCES)}")
+        folder = check_folder(prompts.folder, "tasks.folder") if source == "folder" else None
+        return public_tasks(replace(prompts, folder=folder))
+    raise ValueError(f"task source {source!r} is unknown; use one of {', '.join(SOURCES)}")
 
 
-def task_of(source: str, name: str, folder: Path | None = None, **settings: Any) -> Task:
-    """One task of a source; the arguments are those of `tasks_of`.
+def load_task(source: str, name: str, prompts: PromptConfig | None = None) -> Task:
+    """One task of a source; see `load_tasks`.
 
     Raises:
-        ValueError: the source has no such task; the message lists those it has.
+        ValueError: the source has no such task; the message lists those that it has.
     """
-    tasks = tasks_of(source, folder, **settings)
+    tasks = load_tasks(source, prompts)
     if name in tasks:
         return tasks[name]
+    close = get_close_matches(name, tasks, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"source {source!r} has no task {name!r}{did_you_mean(name, tasks)}; "
-        f"it has: {join_names(sorted(tasks))}"
+        f"source {source!r} has no task {name!r}{hint}; it has: {', '.join(sorted(tasks))}"
     )
 
 
 def mixture_examples(
-    source: str, rows: int, seed: int, clean: Decontamination | None = None, **place: Any
+    source: str,
+    rows: int,
+    seed: int,
+    decontamination: Decontamination | None = None,
+    **location: str | Path | Mapping[str, str] | None,
 ) -> list[tuple[str, Example]]:
-    """`rows` examples of the instruction mixture, each with its task's name, in random order.
+    """Examples of an instruction mixture, in random order.
 
     Args:
-        clean: what removes evaluation tasks and rows from the real sources, and keeps the record;
-            by default it goes by the names of tasks only.
-        place: where the real sources are, as in `mixture_reader`.
+        source: `micro`, `folder` or `hub`.
+        rows: number of examples, at most.
+        seed: seed of what is sampled and of the order.
+        decontamination: removes evaluation tasks and rows from the sources `folder` and `hub`, and
+            keeps a record; by default it goes by the names of tasks only.
+        location: where the rows are; arguments of `mixture_reader`.
+
+    Returns:
+        (task name, example) pairs.
     """
     if source == "micro":
         from mergescale.tasks.micro_world.mixture import mixture
 
         return mixture(rows, seed)
     from mergescale.tasks.mixtures.decontamination import Decontamination
-    from mergescale.tasks.mixtures.sampling import draw
+    from mergescale.tasks.mixtures.sampling import sample_mixture
 
-    return draw(mixture_reader(source, seed, **place), rows, seed, clean or Decontamination())
+    reader = mixture_reader(source, seed, **location)
+    return sample_mixture(reader, rows, seed, decontamination or Decontamination())
 
 
 def mixture_reader(
@@ -84,37 +104,49 @@ def mixture_reader(
     files: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Reader:
-    """Reads the rows of a real mixture, again each time it is called.
+    """A function that reads all rows of a mixture's source each time it is called.
 
     Args:
+        source: `folder` or `hub`.
+        seed: decides which template renders a row of a folder.
         folder: JSON lines files, for the source `folder`.
         repo: dataset of the Hugging Face hub, for the source `hub`.
-        revision: the commit of `repo`.
+        revision: commit of `repo`.
         files: pattern of the files of `repo`; None for all.
         columns: names of the columns `input`, `target` and `task` of `repo`.
 
     Raises:
-        ValueError: the source is unknown, what it needs is not given, or the hub gives it not.
+        ValueError: the source is unknown, an argument that it requires is missing, or the hub has
+            no such dataset.
     """
     if source == "folder":
-        from mergescale.tasks.mixtures.folder_source import read_folder
+        from mergescale.tasks.mixtures.readers import read_folder
 
-        return partial(read_folder, _needed(folder, "mixture.folder", source), seed)
+        return partial(read_folder, check_folder(folder, "mixture.folder"), seed)
     if source == "hub":
-        from mergescale.tasks.mixtures import hub_source as hub
+        from mergescale.tasks.mixtures import readers
 
         if not repo or not revision:
             raise ValueError(
                 "mixture.repo and mixture.revision must name a dataset of the hub and one of its "
                 "commits when the source is 'hub'"
             )
-        paths = hub.files_of(hub.download(repo, revision, files), repo, files)
-        return partial(hub.read_files, paths, hub.Columns(**(columns or {})))
-    raise ValueError(f"mixture source {source!r} is unknown; there are: {', '.join(SOURCES)}")
+        paths = readers.find_files(readers.download(repo, revision, files), repo, files)
+        return partial(readers.read_hub_files, paths, readers.Columns(**(columns or {})))
+    raise ValueError(f"mixture source {source!r} is unknown; use one of {', '.join(SOURCES)}")
 
 
 def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
-    """`rows` documents of pre-training text."""
+    """Documents of a pre-training corpus.
+
+    Args:
+        source: only `micro` has a corpus.
+        rows: number of documents.
+        seed: seed of the random numbers.
+
+    Raises:
+        ValueError: the source has no corpus.
+    """
     if source != "micro":
         raise ValueError(
             f"source {source!r} has no pre-training corpus: give each size a checkpoint"
@@ -124,9 +156,21 @@ def corpus_documents(source: str, rows: int, seed: int) -> list[str]:
     return corpus(rows, seed)
 
 
-def _needed(folder: Path | None, key: str, source: str) -> Path:
+def check_folder(folder: Path | None, key: str) -> Path:
+    """The folder that the source `folder` requires.
+
+    Args:
+        folder: the folder.
+        key: its key in the configuration, for messages.
+
+    Raises:
+        ValueError: it is not given, or not a directory.
+    """
     if folder is None:
-        raise ValueError(f"{key} must name a folder when the source is {source!r}")
+        raise ValueError(f"{key} must name a folder when the source is 'folder'")
     if not folder.is_dir():
-        raise ValueError(f"{key} is {str(folder)!r}, which is not a folder")
+        raise ValueError(
+            f"{key} is {str(folder)!r}, which is not a directory; name a folder of rows in the "
+            f"layout of docs/extend/dataset.md, or use the source hub"
+        )
     return folder

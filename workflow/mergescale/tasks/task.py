@@ -6,7 +6,7 @@ types; everything downstream treats the sources alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,11 @@ class Task:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"task {self.name}: kind {self.kind!r} is not one of {KINDS}")
+
+
+def chance_level(examples: Sequence[Example]) -> float:
+    """The expected score of picking a choice at random; 0 for generated answers."""
+    return sum(1 / len(e.choices) if e.choices else 0.0 for e in examples) / len(examples)
 
 
 def stable_fraction(text: str) -> float:

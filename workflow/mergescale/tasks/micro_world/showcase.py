@@ -6,10 +6,10 @@ checks that it is up to date.
 
 from __future__ import annotations
 
-from mergescale.config.schema import schema
 from mergescale.tasks.micro_world.corpus import corpus
 from mergescale.tasks.micro_world.evaluation import CATEGORIES
 from mergescale.tasks.micro_world.world import WORLD, join, knowledge, lexicon
+from mergescale.tasks.mixtures.t0_datasets import STUDY_DATASETS
 from mergescale.tasks.task import Example, Task
 
 HEAD = """\
@@ -89,12 +89,15 @@ def _world_rows() -> list[tuple[str, str]]:
 
 def showcase() -> list[tuple[str, Task, Example]]:
     """(category, task, first test example) of every task; the study's categories come first."""
-    tasks = schema()["properties"]["tasks"]["properties"]
-    study = [*tasks["held_in"]["default"], *tasks["held_out"]["default"]]
+    study = list(STUDY_DATASETS)
+    first = {
+        category: study.index(tasks[0].name) if tasks[0].name in study else len(study)
+        for category, tasks in CATEGORIES.items()
+    }
     return [
         (category, task, task.examples("test", 1, 0)[0])
-        for category in dict.fromkeys([*study, *CATEGORIES])
-        for task in CATEGORIES.get(category, ())
+        for category in sorted(CATEGORIES, key=first.__getitem__)
+        for task in CATEGORIES[category]
     ]
 
 

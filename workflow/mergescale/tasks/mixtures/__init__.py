@@ -1,4 +1,9 @@
-"""Instruction mixtures of real rows, from a folder or the hub, without what is evaluated on.
+"""Instruction mixtures from a folder or from the hub, without what models are evaluated on.
 
-The mixture of the micro world is in `mergescale.tasks.micro_world.mixture`.
+- `readers`: reads the rows of a source in batches;
+- `decontamination`: removes T0's tasks by name, and rows with an n-gram overlap with evaluation;
+- `t0_datasets`: the names of T0's datasets;
+- `sampling`: samples the mixture.
+
+The mixture of the micro world is `mergescale.tasks.micro_world.mixture`.
 """

@@ -14,7 +14,7 @@ from functools import cache
 
 # The study's own 23, by the names that they have here. An alias is a run of words of the name; with
 # ^ it must begin the name, because elsewhere it is a common word.
-STUDY: dict[str, tuple[str, ...]] = {
+STUDY_DATASETS: dict[str, tuple[str, ...]] = {
     "dream": ("dream",),
     "cosmos_qa": ("cosmos qa", "cosmosqa", "cosmos"),
     "adversarial_qa": ("adversarial qa", "adversarialqa", "aqa1", "dbidaf", "dbert", "droberta"),
@@ -42,7 +42,7 @@ STUDY: dict[str, tuple[str, ...]] = {
     "wic": ("wic", "xlwic", "word in context", "words in context"),
 }
 # The rest of T0, by the names of the hub.
-OTHERS: dict[str, tuple[str, ...]] = {
+OTHER_DATASETS: dict[str, tuple[str, ...]] = {
     "ai2_arc": ("ai2 arc", "^arc", "arc easy", "arc challenge"),
     "amazon_polarity": ("amazon polarity", "amazonreview polarity", "amazon review polarity"),
     "cos_e": ("cos e", "^cose", "ecqa", "commonsense qa", "commonsenseqa"),
@@ -93,7 +93,7 @@ def t0_dataset(task: str) -> str | None:
     """
     words = re.findall(r"[a-z0-9]+", _PREFIX.sub("", task.lower()))
     name = f" {' '.join(words)} "
-    for dataset, aliases in {**STUDY, **OTHERS}.items():
+    for dataset, aliases in {**STUDY_DATASETS, **OTHER_DATASETS}.items():
         for alias in aliases:
             if alias.startswith("^"):
                 if name.startswith(f" {alias[1:]} "):

@@ -4,7 +4,7 @@ Read and rendered here, without the promptsource package: the same Jinja semanti
 sandbox, with the same result each time, and with a sentence for every fault.
 """
 
-from mergescale.tasks.promptsource.template import PromptTemplate, Rendered
+from mergescale.tasks.promptsource.template import PromptsourceTemplate, Rendered
 from mergescale.tasks.promptsource.template_files import load_templates
 
-__all__ = ["PromptTemplate", "Rendered", "load_templates"]
+__all__ = ["PromptsourceTemplate", "Rendered", "load_templates"]

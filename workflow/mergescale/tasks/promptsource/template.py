@@ -26,7 +26,7 @@ class Rendered:
 
 
 @dataclass(frozen=True)
-class PromptTemplate:
+class PromptsourceTemplate:
     """A template of a dataset.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from mergescale.messages import did_you_mean
-from mergescale.tasks.promptsource.template import PromptTemplate
+from mergescale.tasks.promptsource.template import PromptsourceTemplate
 
 FILE = "templates.yaml"
 _DEEPEST = 100  # nested collections; promptsource has four
@@ -16,7 +16,7 @@ _DEEPEST = 100  # nested collections; promptsource has four
 _ROOTS = ("", "promptsource/templates", "templates")
 
 
-def load_templates(folder: Path, path: str) -> list[PromptTemplate]:
+def load_templates(folder: Path, path: str) -> list[PromptsourceTemplate]:
     """All templates of a dataset, by name.
 
     Args:
@@ -36,12 +36,12 @@ def load_templates(folder: Path, path: str) -> list[PromptTemplate]:
     raise ValueError(_none_for(folder, path))
 
 
-def _templates(file: Path) -> list[PromptTemplate]:
+def _templates(file: Path) -> list[PromptsourceTemplate]:
     content = _read(file)
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{file}: it holds no templates; add one under the key templates")
-    found: dict[str, PromptTemplate] = {}
+    found: dict[str, PromptsourceTemplate] = {}
     for key, entry in entries.items():
         template = _template(file, key, entry)
         if template.name in found:
@@ -50,7 +50,7 @@ def _templates(file: Path) -> list[PromptTemplate]:
     return [found[name] for name in sorted(found)]
 
 
-def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
+def _template(file: Path, key: Any, entry: Any) -> PromptsourceTemplate:
     def value(source: dict, field: str, kind: type, words: str) -> Any:
         given = source.get(field)
         if given is not None and not isinstance(given, kind):
@@ -72,7 +72,7 @@ def _template(file: Path, key: Any, entry: Any) -> PromptTemplate:
                 f"{file}, template {text['name'] or key!r}: {field} is missing; add it"
             )
     about = value(entry, "metadata", dict, "a mapping") or {}
-    return PromptTemplate(
+    return PromptsourceTemplate(
         name=text["name"].strip(),
         id=text["id"] or str(key),
         jinja=text["jinja"],

@@ -1,4 +1,4 @@
-"""Ways of asking: the project's own templates, or promptsource's, for one row at a time."""
+"""Renders rows as examples, with the project's own prompt templates or promptsource's."""
 
 from __future__ import annotations
 
@@ -8,77 +8,98 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mergescale.tasks.public.dataset import Dataset, Template
-from mergescale.tasks.public.json_lines import JsonRow
-from mergescale.tasks.public.splits import Row, values_of
+from mergescale.tasks.public.splits import SplitRow, checked_values
+from mergescale.tasks.rows import Row
 from mergescale.tasks.task import Example, stable_fraction
 
 if TYPE_CHECKING:
-    from mergescale.tasks.promptsource import PromptTemplate, Rendered
+    from mergescale.tasks.promptsource import PromptsourceTemplate, Rendered
 
-TEMPLATE_MODES = ("sample", "all")
 TEMPLATE_SOURCES = ("plain", "promptsource")
 
 
-class Way(Protocol):
-    """One template of a dataset."""
+class PromptTemplate(Protocol):
+    """A prompt template of a dataset."""
 
     name: str
 
-    def ask(self, name: str, raw: Sequence[JsonRow]) -> Example | None:
-        """The example `name` of a row (and its copies); None if the template cannot ask it."""
+    def render(self, id: str, rows: Sequence[Row]) -> Example | None:
+        """Render a row as an example.
+
+        Args:
+            id: id of the example.
+            rows: the row and its copies, whose answers are further references.
+
+        Returns:
+            The example; None if the template does not fit the row.
+        """
 
 
-def examples_of(row: Row, ways: Sequence[Way], seed: int, mode: str) -> list[Example]:
-    """Ask about a row: once, in the template that `seed` and its id choose, or in all of them.
+def render_examples(
+    row: SplitRow, templates: Sequence[PromptTemplate], seed: int, mode: str
+) -> list[Example]:
+    """Render a row as examples.
 
-    A template that cannot ask about the row gives its turn to the next one. Examples in all
-    templates are called `<row>/<template>`.
+    Args:
+        row: the row.
+        templates: the dataset's prompt templates.
+        seed: decides, with the row's id, which template is sampled.
+        mode: `sample` renders one template; if it does not fit the row, the next one that does.
+            `all` renders every template, as examples with the ids `<row>/<template>`.
     """
-    raw = row.raw()
+    rows = row.read()
     if mode == "all":
-        found = [way.ask(f"{row.id}/{way.name}", raw) for way in ways]
-        return [example for example in found if example is not None]
-    first = int(stable_fraction(f"{seed}/{row.id}/template") * len(ways))
-    for way in (*ways[first:], *ways[:first]):
-        if (example := way.ask(row.id, raw)) is not None:
+        rendered = [template.render(f"{row.id}/{template.name}", rows) for template in templates]
+        return [example for example in rendered if example is not None]
+    first = int(stable_fraction(f"{seed}/{row.id}/template") * len(templates))
+    for template in (*templates[first:], *templates[:first]):
+        if (example := template.render(row.id, rows)) is not None:
             return [example]
     return []
 
 
-def ways_of(dataset: Dataset, source: str, folder: Path | None) -> list[Way]:
-    """The templates of a dataset from a source, `plain` or `promptsource`.
+def load_prompt_templates(
+    dataset: Dataset, source: str, folder: Path | None
+) -> list[PromptTemplate]:
+    """The prompt templates of a dataset.
 
-    Of promptsource's, those that ask what the dataset is about (it marks them as the original
-    task); where none is marked, all. Ranking needs templates with choices.
+    Of promptsource's templates, those are used that it marks as the dataset's original task (all
+    of them if none is marked); ranking needs templates with answer choices.
+
+    Args:
+        dataset: the dataset.
+        source: `plain` for the project's own templates, or `promptsource`.
+        folder: folder of promptsource's templates.
 
     Raises:
         ValueError: the source is unknown, has no folder, or its templates cannot be used.
     """
     if source == "plain":
-        return [_Plain(dataset, template) for template in dataset.templates]
+        return [_PlainTemplate(dataset, template) for template in dataset.templates]
     if source != "promptsource":
         raise ValueError(
-            f"template source {source!r} is unknown; there are: {', '.join(TEMPLATE_SOURCES)}"
+            f"tasks.templates.source {source!r} is unknown; use one of "
+            f"{', '.join(TEMPLATE_SOURCES)}"
         )
     if folder is None:
         raise ValueError("tasks.templates.folder must name a folder of promptsource's templates")
     from mergescale.tasks.promptsource import load_templates
 
-    templates = load_templates(folder, dataset.promptsource)
-    chosen = [template for template in templates if template.original_task] or templates
+    loaded = load_templates(folder, dataset.promptsource)
+    templates = [template for template in loaded if template.original_task] or loaded
     if dataset.kind == "rank":
-        chosen = [template for template in chosen if template.answer_choices is not None]
-    if not chosen:
+        templates = [template for template in templates if template.answer_choices is not None]
+    if not templates:
+        kind = "ranked" if dataset.kind == "rank" else "generated"
         raise ValueError(
-            f"{folder / dataset.promptsource}: none of promptsource's {len(templates)} templates "
-            f"fits a task that is {'ranked' if dataset.kind == 'rank' else 'generated'}; use plain "
-            f"ones"
+            f"{folder / dataset.promptsource}: none of promptsource's {len(loaded)} templates fits "
+            f"a task whose answers are {kind}; use plain templates"
         )
-    return [_Promptsource(dataset, template) for template in chosen]
+    return [_FromPromptsource(dataset, template) for template in templates]
 
 
 @dataclass(frozen=True)
-class _Plain:
+class _PlainTemplate:
     dataset: Dataset
     template: Template
 
@@ -86,34 +107,34 @@ class _Plain:
     def name(self) -> str:
         return self.template.name
 
-    def ask(self, name: str, raw: Sequence[JsonRow]) -> Example | None:
+    def render(self, id: str, rows: Sequence[Row]) -> Example | None:
         dataset = self.dataset
-        rows = [values_of(dataset, line) for line in raw]
-        fields = dataset.fields(rows[0])
+        values = [checked_values(dataset, row) for row in rows]
+        fields = dataset.fields(values[0])
         prompt = self.template.prompt.format_map(fields)
-        answer = dataset.answer(rows[0])
+        answer = dataset.answer(values[0])
         if dataset.kind == "rank":
             choices = tuple(choice.format_map(fields) for choice in self.template.choices)
             if not choices:
-                choices = dataset.choices(rows[0])
+                choices = dataset.choices(values[0])
             references = (choices[answer],)
         else:
             choices = ()
-            references = _each_once([text for row in rows for text in dataset.answer(row)])
-        return Example(name, self.name, prompt, references[0], choices, references)
+            references = _distinct([text for row in values for text in dataset.answer(row)])
+        return Example(id, self.name, prompt, references[0], choices, references)
 
 
 @dataclass(frozen=True)
-class _Promptsource:
+class _FromPromptsource:
     dataset: Dataset
-    template: PromptTemplate
+    template: PromptsourceTemplate
 
     @property
     def name(self) -> str:
         return self.template.name
 
-    def ask(self, name: str, raw: Sequence[JsonRow]) -> Example | None:
-        rendered = [self._rendered(line) for line in raw]
+    def render(self, id: str, rows: Sequence[Row]) -> Example | None:
+        rendered = [self._render(row) for row in rows]
         first = rendered[0]
         if first is None:
             return None
@@ -123,21 +144,21 @@ class _Promptsource:
             target = first.targets[0]
             if target not in first.choices:
                 raise ValueError(
-                    f"{raw[0].place}, template {self.name!r}: the target {target!r} is not one of "
-                    f"the choices {list(first.choices)}; mend the template or remove it"
+                    f"{rows[0].location}, template {self.name!r}: the target {target!r} is not one "
+                    f"of the choices {list(first.choices)}; fix the template or remove it"
                 )
-            return Example(name, self.name, first.input, target, first.choices, (target,))
-        # Copies of a row are further answers, as long as they are asked alike.
-        alike = [found for found in rendered if found and found.input == first.input]
-        references = _each_once([text for found in alike for text in found.targets])
-        return Example(name, self.name, first.input, references[0], (), references)
+            return Example(id, self.name, first.input, target, first.choices, (target,))
+        # Copies of a row are further answers, as long as their prompts are equal.
+        equal = [copy for copy in rendered if copy and copy.input == first.input]
+        references = _distinct([text for copy in equal for text in copy.targets])
+        return Example(id, self.name, first.input, references[0], (), references)
 
-    def _rendered(self, line: JsonRow) -> Rendered | None:
+    def _render(self, row: Row) -> Rendered | None:
         try:
-            return self.template.render(line.values)
+            return self.template.render(row.values)
         except ValueError as error:
-            raise ValueError(f"{line.place}: {error}") from None
+            raise ValueError(f"{row.location}: {error}") from None
 
 
-def _each_once(texts: Sequence[str]) -> tuple[str, ...]:
+def _distinct(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))

@@ -1,56 +1,27 @@
-"""The real datasets: one file declares one, this list names them in the order of the study."""
+"""The public datasets; one file declares one dataset, named like the file, as `DATASET`.
+
+A file is found by being here; there is no list to add it to.
+"""
 
 from __future__ import annotations
 
-from mergescale.tasks.public.dataset import Dataset
-from mergescale.tasks.public.datasets import (
-    adversarial_qa,
-    ag_news,
-    anli,
-    app_reviews,
-    cnn_dailymail,
-    common_gen,
-    copa,
-    cosmos_qa,
-    dbpedia,
-    dream,
-    hellaswag,
-    hotpot_qa,
-    imdb,
-    mrpc,
-    qqp,
-    ropes,
-    rte,
-    wic,
-    wiki_bio,
-    wiki_qa,
-    winogrande,
-    wsc,
-    xsum,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-DATASETS: tuple[Dataset, ...] = (
-    dream.DATASET,
-    cosmos_qa.DATASET,
-    adversarial_qa.DATASET,
-    ropes.DATASET,
-    hotpot_qa.DATASET,
-    wiki_qa.DATASET,
-    app_reviews.DATASET,
-    imdb.DATASET,
-    ag_news.DATASET,
-    dbpedia.DATASET,
-    common_gen.DATASET,
-    wiki_bio.DATASET,
-    cnn_dailymail.DATASET,
-    xsum.DATASET,
-    mrpc.DATASET,
-    qqp.DATASET,
-    copa.DATASET,
-    hellaswag.DATASET,
-    anli.DATASET,
-    rte.DATASET,
-    wsc.DATASET,
-    winogrande.DATASET,
-    wic.DATASET,
-)
+from mergescale.tasks.public.dataset import Dataset
+
+
+def _load(name: str) -> Dataset:
+    """The dataset that a module of this package declares."""
+    dataset = import_module(f"{__name__}.{name}").DATASET
+    if dataset.name != name:
+        raise ValueError(
+            f"tasks/public/datasets/{name}.py declares the dataset {dataset.name!r}; give the file "
+            f"and the dataset the same name"
+        )
+    return dataset
+
+
+DATASETS: dict[str, Dataset] = {
+    module.name: _load(module.name) for module in iter_modules(__path__)
+}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 DATASET = Dataset(
     name="adversarial_qa",
@@ -15,9 +14,9 @@ DATASET = Dataset(
     folder="adversarial_qa",
     promptsource="adversarial_qa/adversarialQA",
     columns={"context": TEXT, "question": TEXT, "answers": {"text": [TEXT]}},
-    identity=("context", "question"),
-    together=("context",),
-    gold=lambda row: answers(row["answers"]["text"]),
+    key_columns=("context", "question"),
+    group_by=("context",),
+    label=lambda row: accepted_answers(row["answers"]["text"]),
     templates=(
         Template("asked", "{context}\nQuestion: {question}\nAnswer:"),
         Template("quote", "{context}\nQuote the words that answer this: {question}"),

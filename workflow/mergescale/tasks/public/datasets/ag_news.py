@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 
 def _readable(texts: Mapping[str, Any]) -> dict[str, str]:
@@ -30,8 +29,8 @@ DATASET = Dataset(
     folder="ag_news",
     describe="A piece of news: world, sports, business, or science and technology?",
     columns={"text": TEXT, "label": WHOLE},
-    identity=("text",),
-    labels=("World", "Sports", "Business", "Sci/Tech"),
+    key_columns=("text",),
+    label_names=("World", "Sports", "Business", "Sci/Tech"),
     fields=_readable,
     templates=(
         Template("section", "{news}\nWhich section of the paper printed this?", SECTIONS),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 ROUNDS = ("r1", "r2", "r3")
 DATASET = Dataset(
@@ -23,9 +22,9 @@ DATASET = Dataset(
     folder="anli",
     promptsource="anli",
     columns={"premise": TEXT, "hypothesis": TEXT, "label": WHOLE, "round": TEXT},
-    identity=("premise", "hypothesis"),
+    key_columns=("premise", "hypothesis"),
     strata="round",
-    labels=("entailment", "neutral", "contradiction"),
+    label_names=("entailment", "neutral", "contradiction"),
     templates=(
         Template(
             "follows",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, known_label
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template, label_index
 
 STARS = ("one star", "two stars", "three stars", "four stars", "five stars")
 
 
-def _gold(row: Mapping[str, Any]) -> int:
-    return known_label(row["star"], STARS, "star", first=1)
+def _label(row: Mapping[str, Any]) -> int:
+    return label_index(row["star"], STARS, "star", first=1)
 
 
 DATASET = Dataset(
@@ -25,8 +24,8 @@ DATASET = Dataset(
     folder="app_reviews",
     promptsource="app_reviews",
     columns={"review": TEXT, "star": WHOLE},
-    identity=("review",),
-    gold=_gold,
+    key_columns=("review",),
+    label=_label,
     templates=(
         Template("stars", "{review}\nHow many stars did this review give the app?", STARS),
         Template(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 
-def _gold(row: Mapping[str, Any]) -> tuple[str, ...] | None:
+def _label(row: Mapping[str, Any]) -> tuple[str, ...] | None:
     # One highlight a line.
-    return answers([" ".join(row["highlights"].split())])
+    return accepted_answers([" ".join(row["highlights"].split())])
 
 
 # Articles are long and prompts lose their beginning: every template asks at the end.
@@ -25,8 +24,8 @@ DATASET = Dataset(
     folder="cnn_dailymail",
     promptsource="cnn_dailymail/3.0.0",
     columns={"article": TEXT, "highlights": TEXT},
-    identity=("article",),
-    gold=_gold,
+    key_columns=("article",),
+    label=_label,
     templates=(
         Template("highlights", "{article}\n\nThe highlights of this piece:"),
         Template("hurry", "{article}\n\nFor readers in a hurry, in a few sentences:"),

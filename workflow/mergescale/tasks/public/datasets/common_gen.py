@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, str]:
@@ -24,9 +23,9 @@ DATASET = Dataset(
     folder="common_gen",
     promptsource="common_gen",
     columns={"concepts": [TEXT], "target": TEXT},
-    identity=("concepts",),
+    key_columns=("concepts",),
     fields=_fields,
-    gold=lambda row: answers([row["target"]]),
+    label=lambda row: accepted_answers([row["target"]]),
     templates=(
         Template("sentence", "Words: {words}\nA sentence with all of them:"),
         Template("scene", "Describe a scene in one sentence that uses {words}."),

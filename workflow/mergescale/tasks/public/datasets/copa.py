@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 # The column `question` as a question and as the word that joins the two halves of a sentence.
 QUESTIONS = {"cause": "Why did this happen?", "effect": "What happened because of this?"}
@@ -48,8 +47,8 @@ DATASET = Dataset(
     folder="super_glue_copa",
     describe="An event and two sentences: which one is its likelier cause or effect?",
     columns={"premise": TEXT, "choice1": TEXT, "choice2": TEXT, "question": TEXT, "label": WHOLE},
-    identity=("premise", "choice1", "choice2", "question"),
-    labels=("choice1", "choice2"),
+    key_columns=("premise", "choice1", "choice2", "question"),
+    label_names=("choice1", "choice2"),
     fields=_fields,
     templates=(
         Template("continue", "{event} {joint}", ("{clause1}", "{clause2}")),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, known_label
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template, label_index
 
 ANSWERS = ("answer0", "answer1", "answer2", "answer3")
 
@@ -23,8 +22,8 @@ def _fields(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _gold(row: Mapping[str, Any]) -> int | None:
-    return None if row["label"] == -1 else known_label(row["label"], ANSWERS)
+def _label(row: Mapping[str, Any]) -> int | None:
+    return None if row["label"] == -1 else label_index(row["label"], ANSWERS)
 
 
 DATASET = Dataset(
@@ -37,10 +36,10 @@ DATASET = Dataset(
     folder="cosmos_qa",
     promptsource="cosmos_qa",
     columns={"context": TEXT, "question": TEXT, **dict.fromkeys(ANSWERS, TEXT), "label": WHOLE},
-    identity=("context", "question", *ANSWERS),
-    together=("context",),
+    key_columns=("context", "question", *ANSWERS),
+    group_by=("context",),
     fields=_fields,
-    gold=_gold,
+    label=_label,
     choices=_choices,
     templates=(
         Template("story", "{context}\nQuestion: {question}\n{options}\nAnswer:"),

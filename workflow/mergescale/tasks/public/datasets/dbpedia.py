@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 KINDS = (
     "company",
@@ -31,8 +30,8 @@ DATASET = Dataset(
     folder="dbpedia_14",
     promptsource="dbpedia_14",
     columns={"title": TEXT, "content": TEXT, "label": WHOLE},
-    identity=("title", "content"),
-    labels=(
+    key_columns=("title", "content"),
+    label_names=(
         "Company",
         "EducationalInstitution",
         "Artist",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, place_of
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, index_of_choice
 
 
 def _choices(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -31,10 +30,10 @@ DATASET = Dataset(
     folder="dream",
     promptsource="dream",
     columns={"dialogue": [TEXT], "question": TEXT, "choice": [TEXT], "answer": TEXT},
-    identity=("dialogue", "question", "choice"),
-    together=("dialogue",),
+    key_columns=("dialogue", "question", "choice"),
+    group_by=("dialogue",),
     fields=_fields,
-    gold=lambda row: place_of(row["answer"], _choices(row), "answer"),
+    label=lambda row: index_of_choice(row["answer"], _choices(row), "answer"),
     choices=_choices,
     templates=(
         Template("listen", "{dialogue}\nQuestion: {question}\n{options}\nAnswer:"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template
 
 LABELS = ("0", "1", "2", "3")
 
@@ -30,7 +29,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _gold(row: Mapping[str, Any]) -> int | None:
+def _label(row: Mapping[str, Any]) -> int | None:
     if not row["label"]:
         return None
     endings = len(row["endings"])
@@ -52,10 +51,10 @@ DATASET = Dataset(
     folder="hellaswag",
     promptsource="hellaswag",
     columns={"ctx": TEXT, "activity_label": TEXT, "endings": [TEXT], "label": TEXT},
-    identity=("ctx", "endings"),
-    together=("ctx",),
+    key_columns=("ctx", "endings"),
+    group_by=("ctx",),
     fields=_fields,
-    gold=_gold,
+    label=_label,
     choices=_choices,
     templates=(
         Template("continue", "{beginning}"),

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, TEXT_OR_NULL
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import (
+    TEXT,
+    TEXT_OR_NULL,
+    Dataset,
+    Hub,
+    Template,
+    accepted_answers,
+)
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, str]:
@@ -24,9 +30,9 @@ DATASET = Dataset(
     promptsource="kilt_tasks/hotpotqa",
     # An entry of the column may bear evidence alone, and no answer.
     columns={"input": TEXT, "output": [{"answer": TEXT_OR_NULL}]},
-    identity=("input",),
+    key_columns=("input",),
     fields=_fields,
-    gold=lambda row: answers([given["answer"] for given in row["output"]]),
+    label=lambda row: accepted_answers([given["answer"] for given in row["output"]]),
     templates=(
         Template("asked", "Question: {question}\nAnswer:"),
         Template("from_memory", "From memory, in a few words: {question}"),

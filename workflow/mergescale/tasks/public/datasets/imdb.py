@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 
 def _readable(texts: Mapping[str, Any]) -> dict[str, str]:
@@ -26,8 +25,8 @@ DATASET = Dataset(
     folder="imdb",
     describe="A film review: did its writer like the film?",
     columns={"text": TEXT, "label": WHOLE},
-    identity=("text",),
-    labels=("neg", "pos"),
+    key_columns=("text",),
+    label_names=("neg", "pos"),
     fields=_readable,
     templates=(
         Template("liked", "{review}\nDid the person who wrote this like the film?", ("No", "Yes")),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 DATASET = Dataset(
     name="mrpc",
@@ -15,8 +14,8 @@ DATASET = Dataset(
     folder="glue_mrpc",
     promptsource="glue/mrpc",
     columns={"sentence1": TEXT, "sentence2": TEXT, "label": WHOLE},
-    identity=("sentence1", "sentence2"),
-    labels=("not_equivalent", "equivalent"),
+    key_columns=("sentence1", "sentence2"),
+    label_names=("not_equivalent", "equivalent"),
     templates=(
         Template("same", "{sentence1}\n{sentence2}\nDo these two say the same?", ("No", "Yes")),
         Template(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 DATASET = Dataset(
     name="qqp",
@@ -15,8 +14,8 @@ DATASET = Dataset(
     folder="glue_qqp",
     promptsource="glue/qqp",
     columns={"question1": TEXT, "question2": TEXT, "label": WHOLE},
-    identity=("question1", "question2"),
-    labels=("not_duplicate", "duplicate"),
+    key_columns=("question1", "question2"),
+    label_names=("not_duplicate", "duplicate"),
     templates=(
         Template("same", "{question1}\n{question2}\nDo both ask the same?", ("No", "Yes")),
         Template(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 DATASET = Dataset(
     name="ropes",
@@ -16,9 +15,9 @@ DATASET = Dataset(
     folder="ropes",
     promptsource="ropes",
     columns={"background": TEXT, "situation": TEXT, "question": TEXT, "answers": {"text": [TEXT]}},
-    identity=("background", "situation", "question"),
-    together=("background",),
-    gold=lambda row: answers(row["answers"]["text"]),
+    key_columns=("background", "situation", "question"),
+    group_by=("background",),
+    label=lambda row: accepted_answers(row["answers"]["text"]),
     templates=(
         Template("applied", "{background}\n\n{situation}\n\nQuestion: {question}\nAnswer:"),
         Template(

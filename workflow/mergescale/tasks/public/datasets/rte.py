@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 DATASET = Dataset(
     name="rte",
@@ -15,9 +14,9 @@ DATASET = Dataset(
     folder="super_glue_rte",
     describe="A short text and a sentence: does the sentence follow from the text?",
     columns={"premise": TEXT, "hypothesis": TEXT, "label": WHOLE},
-    identity=("premise", "hypothesis"),
-    together=("premise",),
-    labels=("entailment", "not_entailment"),
+    key_columns=("premise", "hypothesis"),
+    group_by=("premise",),
+    label_names=("entailment", "not_entailment"),
     templates=(
         Template(
             "claim",

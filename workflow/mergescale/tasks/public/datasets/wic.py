@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 DATASET = Dataset(
     name="wic",
@@ -15,9 +14,9 @@ DATASET = Dataset(
     folder="super_glue_wic",
     promptsource="super_glue/wic",
     columns={"word": TEXT, "sentence1": TEXT, "sentence2": TEXT, "label": WHOLE},
-    identity=("word", "sentence1", "sentence2"),
-    together=("word",),
-    labels=("False", "True"),
+    key_columns=("word", "sentence1", "sentence2"),
+    group_by=("word",),
+    label_names=("False", "True"),
     templates=(
         Template(
             "alike",

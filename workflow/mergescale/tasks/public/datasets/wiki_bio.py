@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 NOTHING = "<none>"
 # Brackets as the corpus writes them.
@@ -35,7 +34,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, str]:
     return {"facts": "\n".join(facts), "name": _readable(row["input_text"]["context"])}
 
 
-def _compared(row: Mapping[str, Any]) -> list[str]:
+def _dedup_text(row: Mapping[str, Any]) -> list[str]:
     # Not the column headers: any two tables have the same ones in the same order.
     contents = row["input_text"]["table"]["content"]
     return [" ".join(c for c in contents if c.strip() != NOTHING), row["target_text"]]
@@ -57,10 +56,10 @@ DATASET = Dataset(
         "input_text": {"table": {"column_header": [TEXT], "content": [TEXT]}, "context": TEXT},
         "target_text": TEXT,
     },
-    identity=("input_text",),
+    key_columns=("input_text",),
     fields=_fields,
-    compared=_compared,
-    gold=lambda row: answers([_readable(row["target_text"])]),
+    dedup_text=_dedup_text,
+    label=lambda row: accepted_answers([_readable(row["target_text"])]),
     templates=(
         Template("biography", "{facts}\nThe first sentence of the biography of {name}:"),
         Template("introduce", "Facts:\n{facts}\n\nIntroduce {name} with these facts."),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 DATASET = Dataset(
     name="wiki_qa",
@@ -15,8 +14,8 @@ DATASET = Dataset(
     folder="wiki_qa",
     promptsource="wiki_qa",
     columns={"question": TEXT, "answer": TEXT, "label": WHOLE},
-    identity=("question", "answer"),
-    labels=("0", "1"),
+    key_columns=("question", "answer"),
+    label_names=("0", "1"),
     templates=(
         Template(
             "answers",

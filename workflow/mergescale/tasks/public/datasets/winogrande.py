@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, place_of
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, index_of_choice
 
 GAP = "_"
 
@@ -17,8 +16,8 @@ def _fields(row: Mapping[str, Any]) -> dict[str, str]:
     return {key: row[key] for key in ("sentence", "option1", "option2")}
 
 
-def _gold(row: Mapping[str, Any]) -> int | None:
-    return place_of(row["answer"], ("1", "2"), "answer") if row["answer"] else None
+def _label(row: Mapping[str, Any]) -> int | None:
+    return index_of_choice(row["answer"], ("1", "2"), "answer") if row["answer"] else None
 
 
 CHOICES = ("{option1}", "{option2}")
@@ -32,9 +31,9 @@ DATASET = Dataset(
     folder="winogrande",
     promptsource="winogrande/winogrande_xl",
     columns={"sentence": TEXT, "option1": TEXT, "option2": TEXT, "answer": TEXT},
-    identity=("sentence", "option1", "option2"),
+    key_columns=("sentence", "option1", "option2"),
     fields=_fields,
-    gold=_gold,
+    label=_label,
     templates=(
         Template("gap", "{sentence}\nIn the gap belongs", CHOICES),
         Template("either", "{sentence}\nIs _ {option1} or {option2}?", CHOICES),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mergescale.tasks.public.columns import TEXT, WHOLE
-from mergescale.tasks.public.dataset import Dataset, Hub, Template
+from mergescale.tasks.public.dataset import TEXT, WHOLE, Dataset, Hub, Template
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, str]:
@@ -30,9 +29,9 @@ DATASET = Dataset(
         "label": WHOLE,
     },
     # A pronoun may occur twice in a text.
-    identity=("text", "span1_text", "span2_text", "span2_index"),
-    together=("text",),
-    labels=("False", "True"),
+    key_columns=("text", "span1_text", "span2_text", "span2_index"),
+    group_by=("text",),
+    label_names=("False", "True"),
     fields=_fields,
     templates=(
         Template(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mergescale.tasks.public.columns import TEXT
-from mergescale.tasks.public.dataset import Dataset, Hub, Template, answers
+from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
 # Articles are long and prompts lose their beginning: every template asks at the end.
 DATASET = Dataset(
@@ -16,8 +15,8 @@ DATASET = Dataset(
     folder="xsum",
     promptsource="xsum",
     columns={"document": TEXT, "summary": TEXT},
-    identity=("document",),
-    gold=lambda row: answers([row["summary"]]),
+    key_columns=("document",),
+    label=lambda row: accepted_answers([row["summary"]]),
     templates=(
         Template("sentence", "{document}\n\nThis piece in one sentence:"),
         Template("lead", "{document}\n\nWrite the sentence that stands above this report."),

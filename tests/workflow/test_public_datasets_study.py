@@ -10,7 +10,7 @@ import yaml
 from conftest import ROOT, job_counts, project_copy, snakemake, succeeded
 
 DATA = ROOT.parent / "shared" / "data"
-CONFIGURATION = ROOT / "tests" / "real_rows.yaml"
+CONFIGURATION = ROOT / "tests" / "public_datasets.yaml"
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,10 +23,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The project's copy and what Snakemake printed; the data is found beside the copy."""
-    place = tmp_path_factory.mktemp("real_rows")
+    place = tmp_path_factory.mktemp("public_datasets")
     (place / "shared").symlink_to(DATA.parent, target_is_directory=True)
     folder = project_copy(place / "project")
-    return folder, succeeded(snakemake(folder, "--configfile", "tests/real_rows.yaml"))
+    return folder, succeeded(snakemake(folder, "--configfile", "tests/public_datasets.yaml"))
 
 
 def test_every_step_of_the_chain_ran(run):
@@ -39,7 +39,7 @@ def test_every_step_of_the_chain_ran(run):
 
 
 def test_tables_figures_and_report_are_written(run):
-    results = run[0] / "results" / "real_rows"
+    results = run[0] / "results" / "public_datasets"
     for table in ("table1", "table2", "table3", "table4", "tasks"):
         for form in ("csv", "md", "tex"):
             assert (results / "tables" / f"{table}.{form}").stat().st_size > 0
@@ -59,7 +59,7 @@ def test_the_base_is_the_checkpoint_itself(run):
         if settings
     )
     checkpoint = ROOT / size["checkpoint"]
-    folder = run[0] / "results" / "real_rows" / "models" / "stories260K" / "pt"
+    folder = run[0] / "results" / "public_datasets" / "models" / "stories260K" / "pt"
     given, base = (load_file(place / "model.safetensors") for place in (checkpoint, folder))
     assert all((given[name] == base[name]).all() for name in given.keys() & base.keys())
     assert given.keys() & base.keys()
