@@ -5,7 +5,7 @@ must follow `--cores`. Another study: `snakemake --configfile config/smoke.yaml`
 
 The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; results/README.md says more):
 
-  results/{study}/tasks/{task}/{train,validation,test}.parquet, task.json     what is asked
+  results/{study}/tasks/{task}/{train,validation,test}.parquet, task.json     task data, prompts
   results/{study}/corpus.parquet, mixture/flan.parquet, tokenizer/            what bases learn from
   results/{study}/models/{size}/{base}/                                       a base
   results/{study}/models/{size}/{base}/experts/{category}/                    its experts
@@ -14,7 +14,7 @@ The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; results/RE
   results/{study}/scores/{size}/{base}/{base,multitask}.json, experts/{category}.json
   results/{study}/scores/{size}/{base}/merges/{draw}/{method}.json            sweep, choice, scores
   results/{study}/predictions/...                                             every example, parquet
-  results/{study}/merges/{size}/{base}/{draw}/{method}/                       made when asked for
+  results/{study}/merges/{size}/{base}/{draw}/{method}/                       made on demand
   results/{study}/scores.csv, tasks.csv, study.json, timing.csv               the study at a glance
   results/{study}/normalized.csv, performance.csv                             scores / references
   results/{study}/tables/, figures/, report.html                              what the paper shows
