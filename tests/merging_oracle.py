@@ -49,6 +49,18 @@ def random_task_vectors(
     return vectors
 
 
+def random_fisher(seed: int, vectors: Mapping[str, Model]) -> dict[str, Model]:
+    """{expert: diagonal Fisher information}, some of it below the floor."""
+    rng = np.random.default_rng(seed)
+    return {
+        expert: {
+            name: torch.tensor(10.0 ** rng.uniform(-8, 0, tuple(delta.shape)), dtype=torch.float32)
+            for name, delta in vectors[expert].items()
+        }
+        for expert in sorted(vectors)
+    }
+
+
 def write_model(folder: Path, weights: Model, **config: Any) -> Path:
     """A folder as the engine reads it."""
     folder.mkdir(parents=True)
@@ -127,11 +139,13 @@ def oracle(
     weights: Mapping[str, float] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int | None = None,
+    statistics: Mapping[str, Mapping[str, Model]] | None = None,
     **shared: Any,
 ) -> dict[str, np.ndarray]:
     """tau of a method: {tensor: float64}.
 
     vectors: {expert: task vector}. own: settings of single experts. base: zeros by default.
+    statistics: {kind: {expert: {tensor: ...}}}.
     """
     names = sorted(vectors)
     w = [(weights or {}).get(name, 1.0) for name in names]
@@ -151,6 +165,14 @@ def oracle(
                 _dare(part, seed, name, tensor, own_settings["density"])
                 for part, name, own_settings in zip(parts, names, settings, strict=True)
             ]
+        if method == "fisher":
+            floor = shared.get("floor", 1e-6)
+            fishers = [statistics["fisher"][name][tensor].double().numpy() for name in names]
+            factors = [f * np.maximum(fisher, floor) for f, fisher in zip(w, fishers, strict=True)]
+            weights_of = [start + part for part in parts]
+            total = sum(f * weight for f, weight in zip(factors, weights_of, strict=True))
+            made[tensor] = np.asarray(total / sum(factors) - start)
+            continue
         made[tensor] = _reduced(method, parts, w, start, shared)
     return made
 
@@ -193,6 +215,8 @@ def _reduced(
     if method == "emr":
         sign = np.where(sum(weighted) >= 0, 1, -1)
         return sign * np.maximum(np.max([part * sign for part in weighted], axis=0), 0)
+    if method == "iso_c":
+        return _iso_c(sum(weighted)) if start.ndim == 2 else sum(weighted) / len(parts)
     if method == "model_stock":
         return _stock_ratio(parts) * sum(parts) / len(parts)
     if method == "slerp":
@@ -210,6 +234,20 @@ def _stock_ratio(parts: list) -> float:
     n, cosine = len(parts), np.mean(cosines)
     below = 1 + (n - 1) * cosine
     return n * cosine / below if abs(below) > 1e-6 else 0.0
+
+
+def _iso_c(total: np.ndarray) -> np.ndarray:
+    """The nearest isometry (polar factor), from an eigendecomposition, times the mean sigma."""
+    if not total.any():
+        return np.zeros_like(total)
+    wide_matrix = total.shape[0] <= total.shape[1]
+    matrix = total if wide_matrix else total.T
+    values, vectors = np.linalg.eigh(matrix @ matrix.T)
+    sigma = np.sqrt(np.maximum(values, 0))
+    used = sigma > 1e-7 * sigma.max()
+    root = vectors[:, used] / sigma[used] @ vectors[:, used].T
+    polar = root @ matrix * sigma[used].mean()
+    return polar if wide_matrix else polar.T
 
 
 def _slerp(one: np.ndarray, two: np.ndarray, t: float) -> np.ndarray:

@@ -77,3 +77,49 @@ def test_mask_and_rescaler_give_a_vector_the_expert_s_norm(tmp_path):
 def test_an_expert_that_agrees_nowhere_has_a_rescaler_all_the_same():
     vectors = {"a": {"w": torch.tensor([3.0, -3.0])}, "b": {"w": torch.tensor([-1.0, 1.0])}}
     assert EMR.merge_task_vectors(vectors).record == {"rescalers": {"a": 1.0, "b": 1.0}}
+
+
+def test_one_expert_s_task_delta_is_its_task_vector():
+    vectors = random_task_vectors(2, 1, "normal", SHAPES)
+    merged = EMR.merge_task_vectors(vectors)
+    assert merged.record["rescalers"] == {"expert0": 1.0}
+    delta = EMR.task_delta(merged, "expert0")
+    assert all(torch.equal(delta[name], vectors["expert0"][name]) for name in SHAPES)
+
+
+def test_equal_experts_have_their_task_vector_back():
+    vector = random_task_vectors(2, 1, "normal", SHAPES)["expert0"]
+    merged = EMR.merge_task_vectors({"a": vector, "b": vector})
+    for expert in ("a", "b"):
+        delta = EMR.task_delta(merged, expert)
+        assert all(torch.equal(delta[name], vector[name]) for name in SHAPES)
+
+
+def test_task_deltas_agree_with_their_expert_and_have_its_norm():
+    vectors = random_task_vectors(4, 3, "normal", SHAPES)
+    merged = EMR.merge_task_vectors(vectors)
+    for expert, vector in vectors.items():
+        delta = EMR.task_delta(merged, expert)
+        rescaler = merged.record["rescalers"][expert]
+        for name in SHAPES.keys() - {"none"}:
+            kept = merged.masks[expert][name]
+            assert kept.shape == delta[name].shape
+            assert not delta[name][~kept].any()
+            assert ((delta[name] * vector[name])[kept] > 0).all()
+            # The unified vector has the largest magnitude that agrees.
+            assert (delta[name][kept].abs() >= vector[name][kept].abs() * rescaler * 0.999999).all()
+        own, stand_in = (
+            sum(float(d.double().abs().sum()) for d in of.values()) for of in (vector, delta)
+        )
+        assert stand_in == pytest.approx(own, rel=1e-6)
+
+
+def test_scaling_all_task_vectors_scales_the_task_deltas():
+    vectors = random_task_vectors(4, 3, "normal", SHAPES)
+    scaled = {e: {n: 4 * d for n, d in vector.items()} for e, vector in vectors.items()}
+    one, four = EMR.merge_task_vectors(vectors), EMR.merge_task_vectors(scaled)
+    for expert in vectors:
+        for name in SHAPES:
+            assert torch.equal(
+                EMR.task_delta(four, expert)[name], 4 * EMR.task_delta(one, expert)[name]
+            )

@@ -7,6 +7,7 @@ from merging_oracle import (
     DTYPES,
     SHAPES,
     oracle,
+    random_fisher,
     random_model,
     random_task_vectors,
     write_model,
@@ -25,6 +26,8 @@ SETTINGS = {
     "averaging": [{}],
     "task_arithmetic": [{}],
     "emr": [{}],
+    "fisher": [{}, {"floor": 1e-3}],
+    "iso_c": [{}],
     "model_stock": [{}],
     "slerp": [{"t": t} for t in (0.0, 0.3, 0.5, 1.0)],
     "ties": [
@@ -50,6 +53,13 @@ SETTINGS = {
 }
 WEIGHTS = {"expert0": 0.5, "expert1": 2.0, "expert2": 1.0, "expert3": -0.25}
 each_method = pytest.mark.parametrize("name", sorted(SETTINGS))
+# Folders with statistics files: tests/merging/engine.
+each_method_of_folders = pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"fisher"}))
+
+
+def more(name, vectors):
+    """What a method needs beside task vectors and parameters."""
+    return {"statistics": {"fisher": random_fisher(11, vectors)}} if name == "fisher" else {}
 
 
 def test_every_method_of_the_registry_has_a_formula_here():
@@ -76,9 +86,10 @@ def test_tau_in_memory(name, kind):
         for number in numbers(name):
             vectors = random_task_vectors(model_seed, number, kind)
             for settings in SETTINGS[name]:
-                tau = method.tau(vectors, seed=7, base=base, **settings)
+                options = settings | more(name, vectors)
+                tau = method.tau(vectors, seed=7, base=base, **options)
                 assert all(t.dtype == torch.float32 for t in tau.values())
-                assert_close(tau, oracle(name, vectors, base, seed=7, **settings))
+                assert_close(tau, oracle(name, vectors, base, seed=7, **options))
 
 
 @each_method
@@ -89,8 +100,9 @@ def test_tau_in_memory_with_weights(name):
     for number in numbers(name):
         vectors = random_task_vectors(number, min(number, 4), "grid")
         for settings in SETTINGS[name]:
-            tau = get_method(name).tau(vectors, seed=7, base=base, weights=WEIGHTS, **settings)
-            expected = oracle(name, vectors, base, weights=weights, seed=7, **settings)
+            options = settings | more(name, vectors)
+            tau = get_method(name).tau(vectors, seed=7, base=base, weights=WEIGHTS, **options)
+            expected = oracle(name, vectors, base, weights=weights, seed=7, **options)
             assert_close(tau, expected)
 
 
@@ -134,7 +146,7 @@ def check_folder(folders, out, name, *, lam=1.0, weights=None, own=None, **setti
     )
 
 
-@each_method
+@each_method_of_folders
 def test_folders_of_16_bit_and_32_bit_models(folders, tmp_path, name):
     for number, settings in enumerate(SETTINGS[name]):
         lam = 0.3 if get_method(name).sweeps_lambda else 1.0
@@ -147,6 +159,7 @@ def test_folders_of_16_bit_and_32_bit_models(folders, tmp_path, name):
         ("averaging", {}),
         ("task_arithmetic", {}),
         ("emr", {}),
+        ("iso_c", {}),
         ("ties", {"density": 0.5}),
         ("ties", {"density": 0.5, "trim_scope": "tensor", "aggregate": "sum"}),
         ("breadcrumbs", {"density": 0.5}),

@@ -24,7 +24,7 @@ def test_reading_declarations_imports_nothing_heavy():
 
 def test_methods_are_found_by_file_name():
     assert method_names() == [
-        *("averaging", "breadcrumbs", "dare_linear", "dare_ties", "emr"),
+        *("averaging", "breadcrumbs", "dare_linear", "dare_ties", "emr", "fisher", "iso_c"),
         *("model_stock", "slerp", "task_arithmetic", "ties"),
     ]
     stochastic = {name for name, method in all_methods().items() if method.stochastic}
@@ -49,7 +49,7 @@ def test_defaults_are_the_paper_s_grid():
         {"density": 0.1, "aggregate": "mean"},
     ]
     fixed = [m.name for m in all_methods().values() if not m.sweeps_lambda]
-    assert fixed == ["averaging", "model_stock", "slerp"]
+    assert fixed == ["averaging", "fisher", "model_stock", "slerp"]
 
 
 def test_presets_set_flags_that_methods_have():
