@@ -238,7 +238,7 @@ def test_the_workflow_lists_figures_without_importing_matplotlib():
     [
         ("font_size: 8", "font_siz: 8", "font_siz is not a key of .*; did you mean font_size?"),
         ("png_dpi: 220\n", "", "style.yaml has no key png_dpi"),
-        ("ties: {color:", "ties: {colour:", "methods.ties.colour is not a key of .*mean .*color"),
+        ("ties: {color:", "ties: {colr:", "methods.ties.colr is not a key of .*mean .*color"),
         ('pt: {color: "#E69F00"}', 'pt: "#E69F00"', "bases.pt must be a mapping"),
     ],
 )
