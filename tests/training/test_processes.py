@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import os
@@ -12,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,16 +18,14 @@ import psutil
 import pytest
 import tiny_study
 import torch
-import torch.distributed as dist
 from accelerate import Accelerator
 from safetensors.torch import load_file
-from torch.distributed.tensor import DTensor
 
 from mergescale.cli.main import main
 from mergescale.models.loading import save
 from mergescale.models.tokenizers import Encoder
 from mergescale.tasks.example_files import write_examples
-from mergescale.training import distributed, launch, sharding, trainer
+from mergescale.training import distributed, launch, trainer
 from mergescale.training.batches import IGNORE, example_stream, local_microbatches
 from mergescale.training.config import TrainConfig
 from mergescale.training.objectives.answer_loss import compute_loss, label_tokens
@@ -47,6 +43,7 @@ BATCH = example_stream(
 # 37 words and 16 dimensions are no multiples of 3 either; activations are computed twice.
 SHARDED = {"sharding": "always", "micro-batch": 2, "weight-decay": 0.01}
 UNTIED = {"base": "untied"}
+ADAMW = {"optimizer": "adamw", "learning-rate": 0.002}
 MAPPED = Path("/proc/self/maps")
 
 
@@ -173,7 +170,14 @@ def test_accumulated_gradients_give_the_same_weights(inputs, tmp_path):
 # Neither 7 nor 1 is a multiple of 2: with 1, the second process never has a labelled token.
 @pytest.mark.parametrize(
     "processes, changes",
-    [(2, {}), (2, {"micro-batch": 2}), (2, {"batch-size": 1}), (3, SHARDED), (2, UNTIED | SHARDED)],
+    [
+        (2, {}),
+        (2, {"micro-batch": 2}),
+        (2, {"batch-size": 1}),
+        (3, SHARDED),
+        (2, UNTIED | SHARDED),
+        (2, ADAMW | SHARDED),
+    ],
 )
 def test_weights_and_loss_are_those_of_one_process(inputs, tmp_path, processes, changes):
     if "base" in changes:
@@ -226,34 +230,6 @@ def test_a_run_resumes_with_another_number_of_processes(inputs, tmp_path):
     resumed, _, stderr = trained(inputs, tmp_path / "other", steps=100, processes=2)
     assert "resuming from step" in stderr
     assert_same(one, resumed, tolerance=1e-4)
-
-
-@pytest.fixture
-def group():
-    """A process group of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
-
-
-def test_full_layers_are_freed_as_they_are_sharded(group, monkeypatch):
-    """Otherwise every GPU would hold the whole model."""
-    alive = []
-
-    def fully_shard(module, **settings):
-        gc.collect()
-        assert not any(parameter() is not None for parameter in alive)
-        plain = [p for p in module.parameters() if not isinstance(p, DTensor)]
-        assert plain
-        alive.extend(weakref.ref(parameter) for parameter in plain)
-        del plain
-        return sharded(module, **settings)
-
-    sharded = sharding.fully_shard
-    monkeypatch.setattr(sharding, "fully_shard", fully_shard)
-    model = sharding.shard(tiny_study.llama(), torch.device("cpu"), bf16=False)
-    assert len(alive) == len(list(model.parameters()))
-    assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
 def test_a_resumed_run_keeps_no_mapped_file_open(tmp_path):
