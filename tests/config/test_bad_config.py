@@ -90,23 +90,23 @@ BAD = {
     ),
     "lambda below zero, one method": (
         "merging: {methods: {ties: {lambda: [0.5, -0.1]}}}",
-        ["merging.methods.ties.lambda holds -0.1", "0", "1"],
+        ["merging.methods.ties.lambda holds -0.1", "must be in [0, 1]"],
     ),
     "lambda of a method that sweeps none": (
         "merging: {methods: {averaging: {lambda: [0.5]}}}",
-        ["merging.methods.averaging.lambda holds 0.5", "only 1.0"],
+        ["merging.methods.averaging.lambda holds 0.5", "must be 1.0"],
     ),
     "density of zero": (
         "merging: {methods: {ties: {density: [0]}}}",
-        ["merging.methods.ties.density holds 0", "above 0"],
+        ["merging.methods.ties.density holds 0", "must be in (0, 1]"],
     ),
     "density in percent": (
         "merging: {methods: {dare_ties: {density: [20]}}}",
-        ["merging.methods.dare_ties.density holds 20", "to 1"],
+        ["merging.methods.dare_ties.density holds 20", "must be in (0, 1]"],
     ),
     "density as text": (
         "merging: {methods: {dare_ties: {density: [some]}}}",
-        ['merging.methods.dare_ties.density holds "some"', "a number"],
+        ['merging.methods.dare_ties.density holds "some"', "must be in (0, 1]"],
     ),
     "unknown trim scope": ("merging: {trim_scope: models}", ["merging.trim_scope", "mean model?"]),
     "unknown base": ("bases: [pt, chat]", ['bases holds "chat"', "allowed: pt, it"]),
