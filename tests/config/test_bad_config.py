@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from mergescale.config import ConfigError
+from mergescale.tasks.public.datasets import DATASETS
 
 DEFAULT = Path(__file__).parents[2] / "config" / "config.yaml"
 
+
+HELD_IN = (
+    "multiple_choice_qa",
+    "extractive_qa",
+    "closed_book_qa",
+    "topic_classification",
+    "structure_to_text",
+    "summarization",
+    "paraphrase_identification",
+)
 
 # (what is wrong, an overlay of the default study, what the sentence must say)
 BAD = {
@@ -297,6 +308,26 @@ BAD = {
     "not a mapping": ("- 1", ["overlay.yaml must be a mapping of keys"]),
     "no YAML": ("a: [", ["overlay.yaml is not YAML"]),
 }
+
+
+def test_a_folder_without_a_dataset_of_the_study_is_named(overlay, tmp_path):
+    """Before any job starts: jobs would fail one after another."""
+    for name in ("imdb", "copa"):
+        (tmp_path / DATASETS[name].folder).mkdir(parents=True)
+    text = f"""
+        tasks:
+          source: folder
+          folder: {tmp_path}
+          held_in: {{{", ".join(f"{name}: null" for name in HELD_IN)}, sentiment: [imdb]}}
+          held_out: {{sentence_completion: [copa, hellaswag]}}
+        draws: {{counts: [1]}}
+    """
+    with pytest.raises(ConfigError) as error:
+        overlay(text)
+    rte = DATASETS["rte"].folder
+    assert f"which has no folder for hellaswag, anli, rte ({rte}), wsc" in str(error.value)
+    assert "add their rows, or set their categories to null" in str(error.value)
+    assert "copa" not in str(error.value)
 
 
 @pytest.mark.parametrize("text, words", BAD.values(), ids=BAD.keys())

@@ -102,10 +102,14 @@ def check_dataset_folders(config: dict[str, Any]) -> None:
     folder = config["tasks"]["folder"]
     if config["tasks"]["source"] != "folder":
         return
-    from mergescale.tasks.public import DATASETS
+    from mergescale.tasks.public.datasets import DATASETS
 
-    folders = {dataset.name: dataset.folder for dataset in DATASETS}
-    missing = [name for name in study.tasks(config) if not Path(folder, folders[name]).is_dir()]
+    folders = {dataset.name: dataset.folder for dataset in DATASETS.values()}
+    missing = [
+        name if name == folders[name] else f"{name} ({folders[name]})"
+        for name in study.tasks(config)
+        if not Path(folder, folders[name]).is_dir()
+    ]
     if missing:
         raise ConfigError(
             f"tasks.folder is {format_value(folder)}, which has no folder for "
