@@ -31,7 +31,7 @@ RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 TO_BE_WRITTEN = {
     "workflow/mergescale/merging/methods/median.py",
     "workflow/mergescale/tasks/public/datasets/snli.py",
-    "workflow/mergescale/tasks/micro_world/gender_agreement.py",
+    "workflow/mergescale/tasks/micro_world/evaluation/gender_agreement.py",
 }
 SIZE = next(iter(config.load(ROOT / "config" / "config.yaml")["models"]["sizes"]))
 MERGED = f"results/default/merges/{SIZE}/it/n2-s1/ties"

@@ -1,4 +1,4 @@
-"""The chain on real rows: a checkpoint as base, real datasets, and nothing but configuration."""
+"""A study of public datasets: a checkpoint as base, and nothing but configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIGURATION = ROOT / "tests" / "public_datasets.yaml"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not DATA.is_dir(), reason="the real rows are not there: ../shared/data does not exist"
+        not DATA.is_dir(), reason="../shared/data, with the rows of public datasets, does not exist"
     ),
 ]
 

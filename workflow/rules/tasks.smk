@@ -1,6 +1,6 @@
-"""What is asked of the models, and what bases learn from."""
+"""Task files, and the mixture and corpus that bases are trained on."""
 
-# It is fetched where Snakemake runs: compute nodes often have no network.
+# Downloads run where Snakemake runs: compute nodes often have no network.
 if config["mixture"]["source"] == "hub":
 
     localrules:
@@ -8,7 +8,7 @@ if config["mixture"]["source"] == "hub":
 
 
 rule task:
-    """Write the train, validation and test rows of {wildcards.task}."""
+    """Write the train, validation and test examples of {wildcards.task}."""
     output:
         multiext(
             "results/{study}/tasks/{task}/",
@@ -34,7 +34,7 @@ rule task:
 
 
 rule task_table:
-    """Write what each task asks, with its chance level and ceiling."""
+    """Write the table of tasks: category, metric, chance level and ceiling."""
     input:
         expand(
             "results/{{study}}/tasks/{task}/{file}",
@@ -59,7 +59,7 @@ rule task_table:
 
 
 rule mixture:
-    """Write the instruction mixture, without the evaluation tasks, and what was removed from it."""
+    """Write the instruction mixture without evaluation tasks, and what was removed from it."""
     input:
         evaluation_rows(),
     output:

@@ -1,4 +1,4 @@
-"""Mixtures of real rows: drawn alike from all tasks, and without what is evaluated on."""
+"""Mixtures: sampled equally from all tasks, and without what models are evaluated on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_folder(folder: Path, *rows: list[dict]) -> Path:
     return folder
 
 
-def write_task(folder: Path, name: str, *texts: str, template: str = "asked") -> Path:
+def write_task(folder: Path, name: str, *texts: str, template: str = "plain") -> Path:
     """Task files with each text as a test example's prompt, and one other validation example."""
     made = [
         Example(f"{name}-{i}", template, text, "yes", ("yes", "no"))
@@ -71,16 +71,16 @@ def write_parquet(path: Path, rows: list[dict]) -> None:
 
 @pytest.fixture
 def stubbed_hub(tmp_path, monkeypatch):
-    """A folder in place of the hub's download; what was asked for is kept."""
-    asked = []
+    """A folder in place of the hub's download, and the calls for it."""
+    calls = []
 
     def download(repo: str, revision: str, files: str | None) -> Path:
-        asked.append((repo, revision, files))
+        calls.append((repo, revision, files))
         return tmp_path / "hub"
 
     monkeypatch.setattr(readers, "download", download)
     (tmp_path / "hub").mkdir()
-    return tmp_path / "hub", asked
+    return tmp_path / "hub", calls
 
 
 def from_hub(rows: int, seed: int = 0, **more) -> list[tuple[str, Example]]:
@@ -108,7 +108,7 @@ def removed(folder: Path) -> list[dict[str, str]]:
 # --- overlap with evaluation
 
 
-def example(name: str, text: str, template: str = "asked") -> Example:
+def example(name: str, text: str, template: str = "plain") -> Example:
     return Example(name, template, text, "yes", ("yes", "no"))
 
 
@@ -134,7 +134,7 @@ def test_an_n_gram_never_reaches_from_one_text_into_the_next():
 
 
 def test_choices_and_references_are_content_too():
-    ending = Example("h1", "asked", "A bird.", SAID, (SAID, "no"), (SAID,))
+    ending = Example("h1", "plain", "A bird.", SAID, (SAID, "no"), (SAID,))
     assert EvaluationNgrams({"hellaswag": [ending]}, 13).search([("x", SAID)])[0].example == "h1"
 
 
@@ -245,7 +245,7 @@ def test_the_micro_worlds_mixture_is_written_alone(tmp_path):
 
 
 @needs_flan
-def test_public_datasets_share_nothing_with_real_evaluation_rows(tmp_path):
+def test_public_rows_share_nothing_with_evaluation_rows(tmp_path):
     for task in ("copa", "rte"):
         arguments = ["--source", "folder", "--folder", str(DATA), "--rows", "1", "300", "300"]
         assert main(["task", task, *arguments, "--out", str(tmp_path / "tasks" / task)]) == 0
@@ -261,14 +261,14 @@ def test_public_datasets_share_nothing_with_real_evaluation_rows(tmp_path):
 
 
 def test_parquet_rows_of_the_hub_are_drawn_alike_from_all_tasks(stubbed_hub):
-    folder, asked = stubbed_hub
+    folder, calls = stubbed_hub
     write_parquet(folder / "data" / "train-0.parquet", hub_rows("a", 50) + hub_rows("b", 5))
     write_parquet(folder / "data" / "train-1.parquet", hub_rows("c/1:0", 40) + hub_rows("rte", 40))
     (folder / "notes.jsonl").write_text("not read where there is parquet")
     drawn = from_hub(45)
     names = [name for name, _ in drawn]
     assert {name: names.count(name) for name in set(names)} == {"a": 20, "b": 5, "c/1:0": 20}
-    assert asked == [("some/flan", "abc", None)]
+    assert calls == [("some/flan", "abc", None)]
     assert drawn == from_hub(45)
     assert drawn != from_hub(45, seed=1)
     assert {e.id for _, e in from_hub(20)} <= {e.id for _, e in from_hub(30)}
@@ -309,7 +309,7 @@ def test_json_lines_of_the_hub_are_read_zipped_or_not_under_other_names(stubbed_
 
 
 def test_the_command_line_writes_a_mixture_of_the_hub_with_its_record(stubbed_hub, tmp_path):
-    folder, asked = stubbed_hub
+    folder, calls = stubbed_hub
     rows = [{"p": f"Prompt {i}", "targets": "x", "task_name": "a"} for i in range(9)]
     write_parquet(folder / "x.parquet", [*rows, rows[0], {**rows[1], "targets": ""}])
     arguments = [

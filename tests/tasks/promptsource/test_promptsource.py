@@ -250,8 +250,8 @@ def test_an_unknown_column_is_named_with_file_and_template(tmp_path):
             "templates: !!python/object/apply:os.system ['false']",
             ["line 1: not YAML", "python/object/apply"],
         ),
-        "a bare tag": ("templates: !Template", ["not YAML", "!Template is no mapping"]),
-        "no templates": ("dataset: anli", ["it holds no templates", "add one"]),
+        "a bare tag": ("templates: !Template", ["not YAML", "!Template must be a mapping"]),
+        "no templates": ("dataset: anli", ["it has no templates", "add one"]),
         "no Jinja": (one_template(jinja=""), ["template 'asked': jinja is missing; add it"]),
         "bad Jinja": (
             one_template(jinja="'{{ premise ||| {{ label }}'"),
@@ -284,7 +284,7 @@ def test_a_broken_file_is_named_with_template_and_fix(tmp_path, text, says):
 
 
 def test_missing_folders_and_datasets_are_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: no such folder; give a checkout"):
+    with pytest.raises(ValueError, match="nowhere is not a directory; give a checkout"):
         load_templates(tmp_path / "nowhere", "anli")
     with pytest.raises(ValueError, match="nor for any other dataset; give a checkout"):
         load_templates(tmp_path, "anli")

@@ -25,7 +25,7 @@ ALL = 10_000
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch):
+def hub_calls(tmp_path, monkeypatch):
     """A stub of the hub with all datasets, 60 rows per split; returns the calls to it."""
     calls = []
 
@@ -70,7 +70,9 @@ def test_a_declaration_agrees_with_itself(dataset):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_loads_from_the_hub_s_columns_and_is_asked_in_all_templates(asked, name):
+def test_every_dataset_loads_from_the_hub_s_columns_and_is_rendered_by_all_templates(
+    hub_calls, name
+):
     task = public_tasks(PromptConfig(template_mode="all"))[name]
     found = {split: task.examples(split, ALL, 0) for split in SPLITS}
     dataset = DATASETS[name]
@@ -92,11 +94,11 @@ def test_every_dataset_loads_from_the_hub_s_columns_and_is_asked_in_all_template
     if dataset.kind == "rank" and name != "copa":
         assert len({e.choices.index(e.target) for e in found["train"]}) > 1
     assert task.record()["revision"] == hub_stub.COMMIT
-    (call,) = asked
+    (call,) = hub_calls
     assert call[:2] == (dataset.hub.repo, dataset.hub.revision)
 
 
-def test_references_are_all_accepted_answers(asked):
+def test_references_are_all_accepted_answers(hub_calls):
     tasks = public_tasks(PromptConfig())
     for name in ("adversarial_qa", "ropes", "hotpot_qa", "common_gen"):
         for example in tasks[name].examples("train", 20, 0):
@@ -105,16 +107,16 @@ def test_references_are_all_accepted_answers(asked):
     assert tasks["common_gen"].record()["dropped"]["merged"] == 60
 
 
-def test_three_rounds_of_anli_take_equal_shares(asked):
+def test_three_rounds_of_anli_take_equal_shares(hub_calls):
     found = public_tasks(PromptConfig())["anli"].examples("test", 31, 0)
     rounds = [next(r for r in ("r1", "r2", "r3") if f"test_{r}" in e.input) for e in found]
     assert sorted(rounds.count(name) for name in set(rounds)) == [10, 10, 11]
 
 
-def test_a_pinned_commit_is_asked_for_and_the_one_that_came_is_recorded(asked, tmp_path):
+def test_a_pinned_commit_is_requested_and_the_actual_one_is_recorded(hub_calls, tmp_path):
     arguments = ["task", "rte", "--source", "hub", "--revisions", "rte=abc123", "--rows", "9"]
     assert main([*arguments, "3", "5", "--out", str(tmp_path / "out")]) == 0
-    assert [revision for _, revision, _ in asked] == ["abc123"]
+    assert [revision for _, revision, _ in hub_calls] == ["abc123"]
     about = json.loads((tmp_path / "out" / "task.json").read_text())
     assert about["revision"] == hub_stub.COMMIT and about["folder"] is None
     assert about["hub"] == {"repository": "aps/super_glue", "configuration": "rte"}
@@ -174,14 +176,14 @@ def test_a_revision_that_there_is_not_is_said(monkeypatch):
     assert "tasks.revisions.wic" in message
 
 
-def test_a_split_that_the_revision_lacks_is_named(asked, tmp_path):
+def test_a_split_that_the_revision_lacks_is_named(hub_calls, tmp_path):
     folder = hub_stub.snapshot(tmp_path, "rte", DATASETS["rte"].hub)
     (folder / "rte" / "validation" / "0000.parquet").unlink()
     assert "no parquet file of the split 'validation'" in fault("rte")
     assert "tasks.revisions.rte" in fault("rte")
 
 
-def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(asked, tmp_path):
+def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(hub_calls, tmp_path):
     folder = hub_stub.snapshot(tmp_path, "xsum", DATASETS["xsum"].hub)
     rows = [hub_stub.row("xsum", number) for number in range(200)]
     empty = [{**rows[0], "document": ""}, {**rows[1], "summary": ""}]
@@ -195,7 +197,7 @@ def test_a_few_unusable_rows_of_the_hub_are_left_out_and_counted_but_not_many(as
     assert "0000.parquet, row 1, column 'document': the text is empty" in fault("xsum")
 
 
-def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(asked, tmp_path):
+def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(hub_calls, tmp_path):
     folder = hub_stub.snapshot(tmp_path, "qqp", DATASETS["qqp"].hub)
     file = folder / "qqp" / "train" / "0000.parquet"
     hub_stub.write_parquet(file, "mrpc", [hub_stub.row("mrpc", 0)])
@@ -206,7 +208,7 @@ def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(asked, tmp_
     assert "fetch or write it again" in fault("qqp")
 
 
-def test_the_table_of_datasets_has_rows_templates_metric_and_chance(asked, capsys):
+def test_the_table_of_datasets_has_rows_templates_metric_and_chance(hub_calls, capsys):
     assert main(["datasets", "--source", "hub", "--held-out", "nli=anli", "coreference=wsc"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     head, _, anli, wsc = lines

@@ -1,4 +1,4 @@
-"""Templates, splits and near-duplicates of real datasets, on rows in the hub's columns."""
+"""Templates, splits and near-duplicates of public datasets, on rows in the hub's columns."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ FAULTS = {
     "answer that is no choice": (
         "dream",
         {"answer": "upwards"},
-        ["row 3, column 'answer': the answer 'upwards' is not one of the choices", "correct the answer"],
+        [
+            "row 3, column 'answer': the answer 'upwards' is not one of the choices",
+            "correct the answer",
+        ],
     ),
     "choices that are no list": ("dream", {"choice": "left"}, ["'choice': the value is text, not"]),
     "number among choices": (
@@ -182,8 +185,8 @@ def test_all_templates_see_the_same_rows(tmp_path):
     single, found = one.examples("test", 7, 0), every.examples("test", 7, 0)
     assert [e.row for e in found] == [e.id for e in single for _ in range(3)]
     assert {e.id for e in found} == {f"{e.row}/{e.template}" for e in found}
-    asked_one = {(e.id, e.template): e.input for e in single}
-    assert asked_one.items() <= {(e.row, e.template): e.input for e in found}.items()
+    sampled = {(e.id, e.template): e.input for e in single}
+    assert sampled.items() <= {(e.row, e.template): e.input for e in found}.items()
     chosen = subset(found, 4)
     assert [e.row for e in chosen] == [e.id for e in subset(single, 4) for _ in range(3)]
     # Numbers count rows all along: tasks.rows, evaluation.test_rows, task.json.
@@ -252,15 +255,15 @@ class Prompt:
 @pytest.fixture
 def promptsource(monkeypatch):
     """promptsource's templates are what the test puts into the list."""
-    templates, asked = [], []
+    templates, requests = [], []
     module = ModuleType("mergescale.tasks.promptsource")
-    module.load_templates = lambda folder, path: asked.append((folder, path)) or templates
+    module.load_templates = lambda folder, path: requests.append((folder, path)) or templates
     monkeypatch.setitem(sys.modules, "mergescale.tasks.promptsource", module)
-    return templates, asked
+    return templates, requests
 
 
 def test_promptsource_s_templates_see_the_hub_s_raw_columns(tmp_path, promptsource):
-    templates, asked = promptsource
+    templates, requests = promptsource
     words = ("no", "yes")
     templates += [
         Prompt(
@@ -286,7 +289,7 @@ def test_promptsource_s_templates_see_the_hub_s_raw_columns(tmp_path, promptsour
         every = task_in(root, "mrpc", template_mode="all", **settings).examples("test", ALL, 0)
         assert sum(e.template == "idx" for e in every) == 30
         assert sum(e.template == "odd only" for e in every) == 15
-    assert asked[0] == (tmp_path, "glue/mrpc")
+    assert requests[0] == (tmp_path, "glue/mrpc")
 
 
 def test_promptsource_s_targets_are_references_and_unfit_templates_are_named(

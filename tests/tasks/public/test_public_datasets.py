@@ -1,4 +1,4 @@
-"""Real rows become examples in disjoint splits, and a bad file becomes one clear sentence."""
+"""Rows become examples in disjoint splits, and a bad file is reported in one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIXTURE = ROOT / NAMED["mixture"]["folder"]
 
 needs_rows = pytest.mark.skipif(
     not (FOLDER.is_dir() and MIXTURE.is_dir()),
-    reason=f"the real rows that {OVERLAY.name} names are not on this machine",
+    reason=f"the rows that {OVERLAY.name} names are not on this machine",
 )
 
 
@@ -99,7 +99,7 @@ def test_a_dataset_has_several_templates_that_differ_and_end_ready_for_an_answer
         assert len(set(template.choices)) == len(template.choices)
 
 
-def test_examples_are_the_same_each_time_nested_and_asked_in_all_templates(tmp_path):
+def test_examples_are_the_same_each_time_nested_and_rendered_by_all_templates(tmp_path):
     write_ag_news(tmp_path, train=[ag_news(f"news {i}", i % 4) for i in range(200)])
     few = examples(tmp_path, "ag_news", 50, seed=3)["train"]
     many = examples(tmp_path, "ag_news", 150, seed=3)["train"]
@@ -141,7 +141,7 @@ def test_without_test_labels_validation_rows_are_tested_on_and_train_gives_valid
     assert {e.id for e in half} <= {e.id for e in found["validation"]}
 
 
-def test_a_labelled_test_split_stays_where_validation_is_missing(tmp_path):
+def test_a_labeled_test_split_stays_where_validation_is_missing(tmp_path):
     write_ag_news(tmp_path, train=[ag_news(f"news {i}", 0) for i in range(200)])
     (tmp_path / "ag_news" / "validation.jsonl").unlink()
     found = examples(tmp_path, "ag_news")
@@ -338,7 +338,7 @@ def test_the_public_datasets_study_is_a_valid_configuration():
 
 
 @needs_rows
-def test_a_real_mixture_holds_many_tasks():
+def test_a_public_mixture_has_many_tasks():
     drawn = mixture_examples("folder", 2000, 0, folder=MIXTURE)
     assert len(drawn) == 2000
     assert len({name for name, _ in drawn}) > 100

@@ -1,4 +1,4 @@
-"""Every dataset with real rows at hand loads and is asked; declarations agree with the hub's list.
+"""Every dataset with rows at hand is rendered; declarations agree with the hub's list.
 
 The rows lie outside the project, in the folder that `public_datasets.yaml` names.
 """
@@ -28,12 +28,12 @@ HUB = FOLDER / "hf_infos"
 ABSENT = {"dbpedia", "wiki_bio", "hellaswag", "winogrande"}
 
 pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"the real rows that {OVERLAY.name} names are not on this machine"
+    not FOLDER.is_dir(), reason=f"the rows that {OVERLAY.name} names are not on this machine"
 )
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in ABSENT])
-def test_public_datasets_load_and_are_asked_in_all_templates(name):
+def test_public_datasets_are_rendered_by_all_templates(name):
     dataset = DATASETS[name]
     task = public_tasks(PromptConfig(folder=FOLDER, template_mode="all"))[name]
     found = {split: task.examples(split, 10_000, 0) for split in SPLITS}
@@ -46,9 +46,9 @@ def test_public_datasets_load_and_are_asked_in_all_templates(name):
     for split, examples in found.items():
         assert len(examples) == len(rows[split]) * len(dataset.templates)
         for template in dataset.templates:
-            asked = [e for e in examples if e.template == template.name]
+            rendered = [e for e in examples if e.template == template.name]
             # A majority of one answer there may be, but no answer alone.
-            assert not asked or len({e.target for e in asked}) > 1
+            assert not rendered or len({e.target for e in rendered}) > 1
         for example in examples:
             assert example.target.strip() == example.target != ""
             assert example.references[0] == example.target

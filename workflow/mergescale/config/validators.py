@@ -113,7 +113,8 @@ def check_dataset_folders(config: dict[str, Any]) -> None:
     if missing:
         raise ConfigError(
             f"tasks.folder is {format_value(folder)}, which has no folder for "
-            f"{join_names(missing)}; add their rows, or set their categories to null"
+            f"{join_names(missing)}; add their rows (docs/extend/dataset.md), or set their "
+            f"categories to null"
         )
 
 

@@ -1,7 +1,7 @@
 """The pre-training corpus: stories and facts of the micro world, a few sentences each.
 
-A document has two or three passages. Every passage teaches one piece of the world (a person, a
-cause, a script, a word sense ...) in one of several wordings; none is worded like a prompt of a
+A document has two or three passages. Every passage teaches one fact of the world (about a person,
+a cause, a script, a word sense ...) in one of several wordings; none is worded like a prompt of a
 task.
 """
 

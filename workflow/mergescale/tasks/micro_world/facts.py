@@ -1,4 +1,4 @@
-"""How the facts of the world are said and asked, each in several wordings.
+"""The facts of the world as statements and questions, each in several wordings.
 
 `{s}` is what the fact is about (a person or a town), `{v}` its value. Statements come without full
 stop, questions without question mark and with a small first letter.
@@ -13,15 +13,15 @@ from mergescale.tasks.micro_world.world import WORLD
 
 @dataclass(frozen=True)
 class Relation:
-    """One kind of fact. `statements` and `questions` mean the same among themselves."""
+    """One kind of fact; its statements mean the same, and so do its questions."""
 
     name: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
 
 
-# The wordings of one relation mostly share a word ("town", "job"): a small model that matches words
-# gets far, one that also knows "lives" and "town" to go together gets everywhere.
+# The wordings of one relation mostly share a word ("town", "job"), so that small models get far by
+# matching words; "lives" and "town" take a model that knows that they belong together.
 PERSON_RELATIONS = (
     Relation(
         "home",
@@ -150,6 +150,6 @@ def value(subject: str, relation: str) -> str:
 
 
 def relations_of(subject: str) -> tuple[Relation, ...]:
-    """The relations that hold for a person or a town."""
+    """The relations that a person or a town has."""
     kinds = PERSON_RELATIONS if subject in WORLD.people else PLACE_RELATIONS
     return tuple(r for r in kinds if value(subject, r.name))

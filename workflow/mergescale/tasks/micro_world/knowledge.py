@@ -7,7 +7,7 @@ Sentences are stored without the final full stop and with slots: `{p}` a person,
 
 from __future__ import annotations
 
-# (cause, effect). Every effect belongs to one cause only, so that a wrong effect is plainly wrong.
+# (cause, effect). Every effect belongs to one cause only, so that a wrong effect is clearly wrong.
 CAUSES = (
     ("it rained all night", "the street was wet"),
     ("the sun was hot", "the snow melted"),
@@ -83,7 +83,7 @@ SCRIPTS = {
 }  # fmt: skip
 
 # word: two senses; a sense is (gloss, sentences that mark it). All sentences of a sense share the
-# word that marks it ("money" or "river" for the bank), so that the sense is plain to see.
+# word that marks it ("money" or "river" for the bank), so that the sense is unambiguous.
 SENSES = {
     "bank": (
         ("a place for money",
@@ -184,7 +184,7 @@ SENSES = {
     ),
 }  # fmt: skip
 
-# What one person does to another, and for whose reason: (deed, trait of {a}, trait of {b}).
+# What one person does to another, and two possible reasons: (deed, trait of {a}, trait of {b}).
 MOTIVES = (
     ("{a} gave bread to {b}", "was kind", "was hungry"),
     ("{a} gave water to {b}", "was kind", "was thirsty"),

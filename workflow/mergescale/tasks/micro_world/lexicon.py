@@ -47,7 +47,7 @@ JOBS = {
 }
 PETS = ("dog", "cat", "rabbit", "parrot", "horse", "goat")
 FOODS = ("bread", "cheese", "soup", "cake", "rice", "honey", "pie", "fish")
-COLOURS = ("red", "blue", "green", "yellow", "white", "black")
+COLORS = ("red", "blue", "green", "yellow", "white", "black")
 
 # category: members. "A trout is a fish." Members belong to one category only.
 CATEGORIES = {
@@ -105,13 +105,13 @@ USES = {
     "bucket": ("carry", "water"),
     "brush": ("paint", "pictures"),
 }
-TYPICAL_COLOURS = {
+TYPICAL_COLORS = {
     "snow": "white", "milk": "white", "grass": "green", "night": "black",
     "fire": "red", "cherry": "red", "sun": "yellow", "corn": "yellow", "sky": "blue", "sea": "blue",
     "bean": "green",
 }  # fmt: skip
 
-# Animals that come in numbers, for "it" and "they".
+# Animals that occur in the plural, for "it" and "they".
 FLOCK = ("dog", "horse", "hen", "duck", "goat", "cow")
 # What companies sell.
 GOODS = ("apples", "boats", "roses", "bells", "cheese", "honey", "bread", "wool")

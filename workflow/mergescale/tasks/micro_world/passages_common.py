@@ -1,4 +1,4 @@
-"""Passages of common knowledge: causes, scripts, kinds, senses, opposites, rules, news, reviews."""
+"""Passages of the corpus about common knowledge: causes, scripts, kinds, senses, rules, news."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mergescale.tasks.micro_world.world import (
 )
 
 
-def cause(rng: random.Random, hero: str) -> str:
-    """A cause and its effect, once as "so", once as "because"."""
-    told = []
+def cause(rng: random.Random, person: str) -> str:
+    """Two causes with their effects, linked by "so" or "because"."""
+    sentences = []
     for before, after in rng.sample(knowledge.CAUSES, 2):
-        before, after = WORLD.render(before, hero), WORLD.render(after, hero)
-        told.append(
+        before, after = WORLD.render(before, person), WORLD.render(after, person)
+        sentences.append(
             rng.choice(
                 (
                     f"{before}, so {after}",
@@ -39,96 +39,102 @@ def cause(rng: random.Random, hero: str) -> str:
                 )
             )
         )
-    return " ".join(sentence(t) for t in told)
+    return " ".join(sentence(t) for t in sentences)
 
 
-def script(rng: random.Random, hero: str) -> str:
-    """Something everyday from its first to its last step."""
+def script(rng: random.Random, person: str) -> str:
+    """The steps of an everyday activity, from first to last."""
     goal = rng.choice(tuple(knowledge.SCRIPTS))
-    he = WORLD.people[hero].he
-    steps = [WORLD.render(s, hero) for s in knowledge.SCRIPTS[goal]]
+    he = WORLD.people[person].he
+    steps = [WORLD.render(s, person) for s in knowledge.SCRIPTS[goal]]
     if rng.random() < 0.5:
-        start = [f"{hero} wanted to {goal}", f"first {he} {steps[0]}"]
+        start = [f"{person} wanted to {goal}", f"first {he} {steps[0]}"]
     else:
-        start = [f"{hero} {steps[0]}"]
+        start = [f"{person} {steps[0]}"]
     rest = [rng.choice((f"then {he} {s}", f"{he} {s}", f"next {he} {s}")) for s in steps[1:]]
     return " ".join(sentence(t) for t in start + rest)
 
 
-def kind(rng: random.Random, hero: str) -> str:
-    """What kind of thing something is, by name and by use."""
+def kind(rng: random.Random, person: str) -> str:
+    """The kind that a thing belongs to."""
     category = rng.choice(tuple(lexicon.CATEGORIES))
     members = lexicon.CATEGORIES[category]
     one = rng.choice(members)
     head = f"{article(category)} {category}"
     other = rng.choice([m for m in members if m != one])
-    told = [f"{a(one)} is {head}, and so is {a(other)}"]
+    sentences = [f"{a(one)} is {head}, and so is {a(other)}"]
     if category != "drink":
         deed = rng.choice(("bought", "found", "lost"))
-        told.append(
-            f"{hero} {deed} {a(one)} {at(rng.choice(lexicon.SPOTS))}, so {hero} {deed} {head}"
+        sentences.append(
+            f"{person} {deed} {a(one)} {at(rng.choice(lexicon.SPOTS))}, so {person} {deed} {head}"
         )
     else:
-        told.append(f"{hero} drank {one}, so {hero} had {head}")
-    return " ".join(sentence(t) for t in rng.sample(told, len(told)))
+        sentences.append(f"{person} drank {one}, so {person} had {head}")
+    return " ".join(sentence(t) for t in rng.sample(sentences, len(sentences)))
 
 
-def animal(rng: random.Random, hero: str) -> str:
-    """How an animal moves, where it lives, what it eats."""
+def animal(rng: random.Random, person: str) -> str:
+    """How an animal moves, where it lives, and what it eats."""
     name = rng.choice(tuple(lexicon.ANIMAL_FACTS))
     moves, home, food = lexicon.ANIMAL_FACTS[name]
-    told = [f"the {name} eats {food}", f"the {name} {moves}", f"the {name} lives in the {home}"]
-    return " ".join(sentence(t) for t in rng.sample(told, 3))
+    sentences = [
+        f"the {name} eats {food}",
+        f"the {name} {moves}",
+        f"the {name} lives in the {home}",
+    ]
+    return " ".join(sentence(t) for t in rng.sample(sentences, 3))
 
 
-def tool(rng: random.Random, hero: str) -> str:
+def tool(rng: random.Random, person: str) -> str:
     """What a tool is for."""
     name = rng.choice(tuple(lexicon.USES))
     verb, thing = lexicon.USES[name]
-    told = rng.choice(
+    sentences = rng.choice(
         (
-            [f"{hero} wanted to {verb} {thing}", f"so {hero} took {a(name)}"],
-            [f"with {a(name)} you can {verb} {thing}", f"{hero} has {a(name)} to {verb} {thing}"],
+            [f"{person} wanted to {verb} {thing}", f"so {person} took {a(name)}"],
+            [f"with {a(name)} you can {verb} {thing}", f"{person} has {a(name)} to {verb} {thing}"],
         )
     )
-    return " ".join(sentence(t) for t in told)
+    return " ".join(sentence(t) for t in sentences)
 
 
-def meaning(rng: random.Random, hero: str) -> str:
-    """Words that mean the same and words that exclude each other."""
-    told = []
+def meaning(rng: random.Random, person: str) -> str:
+    """Synonyms and antonyms."""
+    sentences = []
     if rng.random() < 0.5:
         word = rng.choice(tuple(WORLD.antonym))
         other = WORLD.antonym[word]
-        told.append(f"what is {word} is not {other}")
+        sentences.append(f"what is {word} is not {other}")
     else:
         word = rng.choice(tuple(lexicon.SYNONYMS))
-        told.append(f"to say {word} is the same as to say {WORLD.synonym[word]}")
+        sentences.append(f"to say {word} is the same as to say {WORLD.synonym[word]}")
     word = rng.choice(
         [w for w in lexicon.SYNONYMS if w in WORLD.antonym or w in ("sick", "afraid")]
     )
     same = WORLD.synonym[word]
-    noun = "door" if word == "closed" else WORLD.people[hero].pet
-    told.append(f"{word} and {same} mean the same")
-    told.append(f"the {noun} of {hero} is {word}, so it is {same}")
+    noun = "door" if word == "closed" else WORLD.people[person].pet
+    sentences.append(f"{word} and {same} mean the same")
+    sentences.append(f"the {noun} of {person} is {word}, so it is {same}")
     other = (WORLD.antonym | {"sick": "well", "afraid": "brave"})[word]
-    told.append(f"it is {word} and not {other}")
-    return " ".join(sentence(t) for t in told)
+    sentences.append(f"it is {word} and not {other}")
+    return " ".join(sentence(t) for t in sentences)
 
 
-def sense(rng: random.Random, hero: str) -> str:
-    """The senses of a word, each with sentences that mark it."""
+def sense(rng: random.Random, person: str) -> str:
+    """The senses of an ambiguous word, each with sentences that use it."""
     word = rng.choice(tuple(knowledge.SENSES))
     senses = rng.sample(knowledge.SENSES[word], rng.choice((1, 2)))
-    told = []
+    sentences = []
     for gloss, marks in senses:
-        told.append(rng.choice((f"a {word} can be {gloss}", f"{word} means {gloss}")))
-        told += [WORLD.render(m, hero) for m in rng.sample(marks, 2 if len(senses) == 1 else 1)]
-    return " ".join(sentence(t) for t in told)
+        sentences.append(rng.choice((f"a {word} can be {gloss}", f"{word} means {gloss}")))
+        sentences += [
+            WORLD.render(m, person) for m in rng.sample(marks, 2 if len(senses) == 1 else 1)
+        ]
+    return " ".join(sentence(t) for t in sentences)
 
 
-def thing_motive(rng: random.Random, hero: str) -> str:
-    """Two things of which one is too big, too weak, too slow."""
+def thing_motive(rng: random.Random, person: str) -> str:
+    """Two things of which one is too big, too weak or too slow."""
     frame, of_x, of_y, pairs = rng.choice(knowledge.THING_MOTIVES)
     x, y = rng.choice(pairs)
     text = frame.format(x=x, y=y)
@@ -140,74 +146,74 @@ def thing_motive(rng: random.Random, hero: str) -> str:
     )
 
 
-def rule(rng: random.Random, hero: str) -> str:
+def rule(rng: random.Random, person: str) -> str:
     """A rule of cause and degree with its two cases."""
     text, thing, *conditions, case, one, two = rng.choice(knowledge.RULES)
-    other = rng.choice([n for n in WORLD.names() if n != hero])
+    other = rng.choice([n for n in WORLD.names() if n != person])
     cases = [
         rng.choice(
             (
-                f"{condition} {case.format(p=person)}, so the {thing} of {person} is {outcome}",
-                f"the {thing} of {person} is {outcome}, for {condition} {case.format(p=person)}",
+                f"{condition} {case.format(p=owner)}, so the {thing} of {owner} is {outcome}",
+                f"the {thing} of {owner} is {outcome}, for {condition} {case.format(p=owner)}",
             )
         )
-        for condition, person, outcome in zip(
-            conditions, rng.sample((hero, other), 2), (one, two), strict=True
+        for condition, owner, outcome in zip(
+            conditions, rng.sample((person, other), 2), (one, two), strict=True
         )
     ]
     return " ".join(sentence(t) for t in (text, *rng.sample(cases, 2)))
 
 
-def flock(rng: random.Random, hero: str) -> str:
-    """It and they."""
+def flock(rng: random.Random, person: str) -> str:
+    """The pronouns it and they."""
     one, many = rng.sample(lexicon.FLOCK, 2)
     deed, other = rng.sample(("ran away", "slept", "drank some water", "ate some grass"), 2)
-    told = [f"the {one} saw the {plural(many)}", f"it {deed}", f"they {other}"]
+    sentences = [f"the {one} saw the {plural(many)}", f"it {deed}", f"they {other}"]
     end = f"so the {one} {deed} and the {plural(many)} {other}"
-    return " ".join(sentence(t) for t in (told[0], *rng.sample(told[1:], 2), end))
+    return " ".join(sentence(t) for t in (sentences[0], *rng.sample(sentences[1:], 2), end))
 
 
-def news(rng: random.Random, hero: str) -> str:
-    """A piece of news with its section of the paper."""
+def news(rng: random.Random, person: str) -> str:
+    """A news item with its section of the paper."""
     topic = rng.choice(TOPICS)
     text = headline(rng, topic)
     words = " and ".join(rng.sample(knowledge.NEWS[topic][0], 2))
     return rng.choice(
-        (f"{hero} read the {topic} news. {text}", f"{text} News of {words} are {topic} news.",
-         f"{text} {hero} likes the {topic} news.")
+        (f"{person} read the {topic} news. {text}", f"{text} News of {words} are {topic} news.",
+         f"{text} {person} likes the {topic} news.")
     )  # fmt: skip
 
 
-def encyclopedia(rng: random.Random, hero: str) -> str:
+def encyclopedia(rng: random.Random, person: str) -> str:
     """Two entries of an encyclopedia, each with its class."""
-    told = []
+    sentences = []
     for name in rng.sample(CLASSES, 2):
         said = f"It tells of {article(name)} {name}." if name != "nature" else "It tells of nature."
-        told.append(f"{entry(rng, name)} {said}")
-    return " ".join(told)
+        sentences.append(f"{entry(rng, name)} {said}")
+    return " ".join(sentences)
 
 
-def review(rng: random.Random, hero: str) -> str:
-    """What the hero thinks of a film or an app."""
+def review(rng: random.Random, person: str) -> str:
+    """A review of a film or an app."""
     if rng.random() < 0.5:
         verdict = rng.randrange(2)
         return (
-            f"{hero} saw a film. {film_review(rng, verdict)} It was a {VERDICTS[verdict]} review."
+            f"{person} saw a film. {film_review(rng, verdict)} It was a {VERDICTS[verdict]} review."
         )
     stars = rng.randrange(1, 6)
     word = ("one", "two", "three", "four", "five")[stars - 1]
-    return f"{app_review(rng, stars)} {hero} gave it {word} {'star' if stars == 1 else 'stars'}."
+    return f"{app_review(rng, stars)} {person} gave it {word} {'star' if stars == 1 else 'stars'}."
 
 
-def report(rng: random.Random, hero: str) -> str:
+def report(rng: random.Random, person: str) -> str:
     """An article of the newspaper."""
     text, _highlights, extreme = summarization.article(rng, aside_first=rng.random() < 0.5)
     return f"{text} {extreme}" if rng.random() < 0.5 else text
 
 
-def scene(rng: random.Random, hero: str) -> str:
-    """Who does what where."""
-    told = []
+def scene(rng: random.Random, person: str) -> str:
+    """Sentences of agent, deed and spot."""
+    sentences = []
     for _ in range(3):
         if rng.random() < 0.5:
             agent = rng.choice((*structure_to_text.ANIMALS, *WORLD.jobs))
@@ -218,12 +224,12 @@ def scene(rng: random.Random, hero: str) -> str:
             plain = rng.choice(tuple(structure_to_text.HANDLES))
             does, what = structure_to_text.HANDLES[plain], f" {a(rng.choice(lexicon.THINGS))}"
         spot = at(rng.choice(lexicon.SPOTS))
-        told.append(
+        sentences.append(
             rng.choice(
                 (f"the {agent} {does}{what} {spot}", f"the {agent} can {plain}{what} {spot}")
             )
         )
-    return " ".join(sentence(t) for t in told)
+    return " ".join(sentence(t) for t in sentences)
 
 
 WEIGHTS = {

@@ -1,9 +1,8 @@
-"""The micro world: 24 people, 8 towns and everything they know, fixed by a seed.
+"""The micro world itself: 24 people and 8 towns with their facts, fixed by a seed.
 
-`WORLD` is the one world of the project. Facts about people (home, job, pet, ...) are drawn once
-from `WORLD_SEED`; common knowledge comes from `lexicon` and `knowledge`. The module also holds
-the little grammar that every text uses (articles, plurals, capitals), so that sentences come out
-right.
+`WORLD` is the only world of the project. Facts about people (home, job, pet, ...) are sampled with
+`WORLD_SEED`; common knowledge comes from `lexicon` and `knowledge`. The module also has the small
+grammar that every text uses: articles, plurals, capitals.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Person:
 
 @dataclass(frozen=True)
 class World:
-    """Everything there is; see `lexicon` and `knowledge` for the shape of each part."""
+    """The facts of the world; `lexicon` and `knowledge` describe the form of each part."""
 
     people: dict[str, Person]
     places: dict[str, Place]
@@ -96,7 +95,7 @@ class World:
             "job": tuple(self.jobs),
             "pet": lexicon.PETS,
             "food": lexicon.FOODS,
-            "colour": lexicon.COLOURS,
+            "colour": lexicon.COLORS,
             "friend": tuple(self.people),
             "mother": lexicon.ELDERS,
         }
@@ -110,20 +109,20 @@ def _spread(values: tuple[str, ...], count: int, rng: random.Random) -> list[str
 
 
 def build_world(seed: int = WORLD_SEED) -> World:
-    """Draw the facts about the people; everything else is the same for every seed."""
+    """Sample the facts about the people; everything else is the same for every seed."""
     rng = random.Random(f"{seed}/micro-world")
     names = sorted(lexicon.GIRLS + lexicon.BOYS)
-    homes, jobs, pets, foods, colours = (
+    homes, jobs, pets, foods, colors = (
         _spread(values, len(names), rng)
         for values in (
             tuple(lexicon.PLACES),
             tuple(lexicon.JOBS),
             lexicon.PETS,
             lexicon.FOODS,
-            lexicon.COLOURS,
+            lexicon.COLORS,
         )
     )
-    # Friendship goes round in one ring: everybody has one best friend and is that of one.
+    # Friendship is a ring: everybody has one best friend, and is the best friend of one other.
     ring = names[:]
     rng.shuffle(ring)
     friend = {name: ring[(i + 1) % len(ring)] for i, name in enumerate(ring)}
@@ -140,7 +139,7 @@ def build_world(seed: int = WORLD_SEED) -> World:
             job=jobs[i],
             pet=pets[i],
             food=foods[i],
-            colour=colours[i],
+            colour=colors[i],
             friend=friend[name],
             mother=mother.get(name, ""),
         )
@@ -163,7 +162,7 @@ def article(noun: str) -> str:
 
 
 def a(noun: str) -> str:
-    """The noun with its indefinite article, or bare when it is not counted ("milk")."""
+    """The noun with its indefinite article; without one if it is a mass noun ("milk")."""
     return noun if noun in lexicon.MASS_NOUNS else f"{article(noun)} {noun}"
 
 

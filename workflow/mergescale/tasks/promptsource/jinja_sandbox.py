@@ -1,4 +1,4 @@
-"""The Jinja dialect of promptsource: its filters and globals, in a sandbox, and never at random."""
+"""The Jinja environment of promptsource's templates: a deterministic sandbox with its filters."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from jinja2.sandbox import SandboxedEnvironment
 
 # Splits prompt and answers, and answer choices.
 SEPARATOR = "|||"
-# Stands for the separator inside a row's own text, until what was rendered has been split.
+# Replaces the separator in a row's own text until the rendered text has been split.
 _PROTECTED = "\ue000\ue001\ue000"
-# What the filter `choice` draws with, among the variables of a template.
+# The template variable with the random numbers and the step counter of a rendering.
 DRAWS = "_draws"
-# Turns of loops and calls that one rendering may take, and characters or digits that one `*` or
-# `**` may make: far more than any prompt needs, few enough to end soon.
-MOST_STEPS, MOST_LETTERS = 1_000_000, 10_000_000
-_COUNTED = "_counted"
+# Limits of one rendering: loop iterations and calls, and characters or digits that one `*` or `**`
+# may create. They are far above what any prompt needs.
+MAX_STEPS, MAX_CHARACTERS = 1_000_000, 10_000_000
+_COUNT = "_count"
 
 
 class _Environment(SandboxedEnvironment):
-    """A sandbox in which no template runs for ever, or fills the memory."""
+    """A sandbox in which no template runs for ever or fills the memory."""
 
     intercepted_binops = frozenset(["*", "**"])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         parsed = super()._parse(source, name, filename)
         for loop in list(parsed.find_all(nodes.For)):
-            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
+            loop.iter = nodes.Filter(loop.iter, _COUNT, [], [], None, None, lineno=loop.lineno)
         return parsed
 
     def call(self, context: Context, called: Any, /, *args: Any, **named: Any) -> Any:
@@ -48,14 +48,14 @@ class _Environment(SandboxedEnvironment):
             size = len(left) * right
         else:
             size = 0
-        if size > MOST_LETTERS:
-            raise TemplateRuntimeError(f"{operator} makes more than {MOST_LETTERS} characters")
+        if size > MAX_CHARACTERS:
+            raise TemplateRuntimeError(f"{operator} creates more than {MAX_CHARACTERS} characters")
         return super().call_binop(context, operator, left, right)
 
 
 @cache
 def environment() -> SandboxedEnvironment:
-    """The environment of all templates; they can neither reach Python's internals nor files."""
+    """The environment of all templates, without access to Python's internals or to files."""
     found = _Environment()
     found.globals["zip"] = zip
     del found.globals["lipsum"]  # random text
@@ -63,35 +63,39 @@ def environment() -> SandboxedEnvironment:
         "choice": _choice,
         "random": _choice,
         "most_frequent": _most_frequent,
-        _COUNTED: _counted,
-        "highlight": str,  # colours promptsource's web page only
+        _COUNT: _count_steps,
+        "highlight": str,  # only affects promptsource's web page
     }
     return found
 
 
-def protected(value: Any) -> Any:
-    """A copy of a row's value with the separator masked in all its texts."""
+def protect(value: Any) -> Any:
+    """A copy of a row's value with the separator replaced in all of its texts."""
     if isinstance(value, str):
         return value.replace(SEPARATOR, _PROTECTED)
     if isinstance(value, dict):
-        return {key: protected(entry) for key, entry in value.items()}
+        return {key: protect(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [protected(entry) for entry in value]
+        return [protect(entry) for entry in value]
     return value
 
 
-def parts(text: str) -> list[str]:
-    """Split at the separator, without the blanks around each part; the text stays protected."""
+def split_parts(text: str) -> list[str]:
+    """Split a rendered text at the separator, and strip the parts; they stay protected."""
     return [part.strip() for part in text.split(SEPARATOR)]
 
 
-def unprotected(text: str) -> str:
-    """The text with the separators that its row had."""
+def unprotect(text: str) -> str:
+    """A text with the separators of its row restored."""
     return text.replace(_PROTECTED, SEPARATOR)
 
 
 class Draws:
-    """What one rendering draws and counts; `seed` is called only if a template draws."""
+    """Random numbers and step counter of one rendering.
+
+    Args:
+        seed: returns the seed; called only if the template uses random numbers.
+    """
 
     def __init__(self, seed: Callable[[], str]) -> None:
         self._seed = seed
@@ -99,32 +103,37 @@ class Draws:
         self._steps = 0
 
     def choose(self, items: Sequence[Any]) -> Any:
+        """A random item."""
         self._random = self._random or random.Random(self._seed())
         return self._random.choice(items)
 
     def step(self, steps: int) -> None:
-        """Count turns of loops and calls; raises TemplateRuntimeError if there are too many."""
+        """Count loop iterations and calls.
+
+        Raises:
+            TemplateRuntimeError: there are too many.
+        """
         self._steps += steps
-        if self._steps > MOST_STEPS:
-            raise TemplateRuntimeError(f"its loops take more than {MOST_STEPS} turns")
+        if self._steps > MAX_STEPS:
+            raise TemplateRuntimeError(f"its loops take more than {MAX_STEPS} steps")
 
 
 @pass_context
-def _counted(context: Context, items: Any) -> list[Any]:
-    """What a loop goes over, its turns counted."""
+def _count_steps(context: Context, items: Any) -> list[Any]:
+    """The items of a loop, counted as steps."""
     found = list(items)
     context[DRAWS].step(len(found))
     return found
 
 
-# With the context, Jinja does not evaluate the filter once for all rows when it compiles.
+# The context keeps Jinja from evaluating the filter once, at compile time, for all rows.
 @pass_context
 def _choice(context: Context, items: Sequence[Any]) -> Any:
     return context[DRAWS].choose(items)
 
 
 def _most_frequent(items: Sequence[Any]) -> list[Any] | None:
-    """All items that occur as often as the most frequent one, in order of first occurrence."""
+    """The most frequent items, in order of first occurrence."""
     if not items:
         return None
     counts = Counter(items)

@@ -1,4 +1,4 @@
-"""One template of promptsource: a row in, prompt and answers out."""
+"""Renders a template of promptsource: from a row to a prompt with its answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ _CHOICES = "answer_choices"
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered row: the prompt, its right answers, and all answers to choose from, if any."""
+    """A rendered row.
+
+    Attributes:
+        input: the prompt.
+        targets: the right answers.
+        choices: all answers to choose from; empty for free answers.
+    """
 
     input: str
     targets: tuple[str, ...]
@@ -32,12 +38,12 @@ class PromptsourceTemplate:
     Attributes:
         name: unique within the dataset.
         id: promptsource's identifier, unique over all datasets.
-        jinja: prompt and answers, split by `|||` once rendered.
-        answer_choices: Jinja too, choices split by `|||`; None for free answers.
+        jinja: prompt and answers, split at `|||` after rendering.
+        answer_choices: Jinja for the choices, split at `|||`; None for free answers.
         metrics: promptsource's names, e.g. `Accuracy`, `ROUGE`.
-        original_task: whether it asks what the dataset was made for.
+        original_task: whether it is the dataset's original task.
         choices_in_prompt: whether the prompt lists the choices.
-        file: where it stands, for messages.
+        file: its file, for messages.
 
     Raises:
         ValueError: the Jinja has a syntax error or no `|||`.
@@ -68,19 +74,22 @@ class PromptsourceTemplate:
                 raise self._fault(f"{field} is nested too deep; write it flat") from None
 
     def render(self, row: Mapping[str, Any]) -> Rendered | None:
-        """Prompt, answers and choices for a row with the columns of the hub's dataset.
+        """Render a row.
 
-        As in promptsource, each part is stripped, and `|||` within the row's own text splits
-        nothing. Filters that draw at random (`choice`) draw alike for the same row and template.
+        As in promptsource, each part is stripped, and `|||` in the row's own text does not split
+        it. Random filters (`choice`) give the same result for the same row and template.
+
+        Args:
+            row: the columns of the hub's dataset.
 
         Returns:
-            None where the template leaves the prompt or all answers empty, which is how templates
-            pass over rows that they do not fit, or rows without a label.
+            Prompt, answers and choices; None where the template leaves the prompt or all answers
+            empty, which is how templates skip rows that they do not fit and rows without a label.
 
         Raises:
-            ValueError: the row lacks a column, the template fails on it, or an answer is none of
-                the choices though the template asks the dataset's original task. Where it asks
-                another one, such an answer is a free one, without choices.
+            ValueError: the row lacks a column, the template fails on it, or an answer is not among
+                the choices although the template is the dataset's original task. In other tasks,
+                such an answer is a free one, without choices.
         """
         for column in self._columns:
             if column not in row:
@@ -92,17 +101,17 @@ class PromptsourceTemplate:
             raise self._fault(
                 f"the row has a column {_CHOICES!r}, a name templates need; rename it"
             )
-        values = {key: jinja_sandbox.protected(value) for key, value in row.items()}
+        values = {key: jinja_sandbox.protect(value) for key, value in row.items()}
         choices = None
         if self.answer_choices is not None:
-            choices = jinja_sandbox.parts(self._fill(_CHOICES, values, row))
-        prompt, *answers = jinja_sandbox.parts(
+            choices = jinja_sandbox.split_parts(self._fill(_CHOICES, values, row))
+        prompt, *answers = jinja_sandbox.split_parts(
             self._fill("jinja", {**values, _CHOICES: choices}, row)
         )
-        targets = tuple(jinja_sandbox.unprotected(answer) for answer in answers if answer)
+        targets = tuple(jinja_sandbox.unprotect(answer) for answer in answers if answer)
         if not prompt or not targets:
             return None
-        shown = tuple(jinja_sandbox.unprotected(choice) for choice in choices or ())
+        shown = tuple(jinja_sandbox.unprotect(choice) for choice in choices or ())
         wrong = [target for target in targets if shown and target not in shown]
         if wrong and self.original_task:
             raise self._fault(
@@ -110,7 +119,7 @@ class PromptsourceTemplate:
                 f"or answer_choices, or drop the template"
             )
         # IMDB's "Negation template", for one, uses its choices as words of a longer answer.
-        return Rendered(jinja_sandbox.unprotected(prompt), targets, () if wrong else shown)
+        return Rendered(jinja_sandbox.unprotect(prompt), targets, () if wrong else shown)
 
     def _fill(self, field: str, values: dict[str, Any], row: Mapping[str, Any]) -> str:
         def seed() -> str:
@@ -120,7 +129,7 @@ class PromptsourceTemplate:
             return self._compiled[field].render(
                 {**values, jinja_sandbox.DRAWS: jinja_sandbox.Draws(seed)}
             )
-        # A template may do anything to a row: no other kind of error can be named.
+        # A template may run any expression, so that any type of error can occur.
         except Exception as error:
             what = " ".join(str(error).split()) or type(error).__name__
             raise self._fault(
@@ -139,7 +148,7 @@ class PromptsourceTemplate:
 
     @cached_property
     def _columns(self) -> list[str]:
-        """Columns that the template names, in alphabetical order."""
+        """The columns that the template uses, sorted."""
         environment = jinja_sandbox.environment()
         named: set[str] = set()
         for text in (self.jinja, self.answer_choices or ""):

@@ -1,4 +1,4 @@
-"""promptsource's files: `<dataset>[/<subset>]/templates.yaml`, in a checkout or any folder."""
+"""Reads promptsource's files `<dataset>[/<subset>]/templates.yaml`, of a checkout or any folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mergescale.messages import did_you_mean
 from mergescale.tasks.promptsource.template import PromptsourceTemplate
 
 FILE = "templates.yaml"
-_DEEPEST = 100  # nested collections; promptsource has four
-# A checkout keeps them here; any other folder may hold the datasets' folders itself.
+_MAX_DEPTH = 100  # of nested collections; promptsource has four levels
+# Where a checkout has them; any other folder may have the datasets' folders itself.
 _ROOTS = ("", "promptsource/templates", "templates")
 
 
@@ -24,23 +24,23 @@ def load_templates(folder: Path, path: str) -> list[PromptsourceTemplate]:
         path: dataset and subset as promptsource names them, e.g. `anli`, `super_glue/wsc.fixed`.
 
     Raises:
-        ValueError: no such folder or dataset, broken YAML, or a broken template; one sentence
-            with file, template and fix.
+        ValueError: no such folder or dataset, broken YAML, or a broken template; one line with
+            file, template and fix.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; give a checkout of promptsource")
+        raise ValueError(f"{folder} is not a directory; give a checkout of promptsource")
     for root in _ROOTS:
         if (file := folder / root / path / FILE).is_file():
             return _templates(file)
-    raise ValueError(_none_for(folder, path))
+    raise ValueError(_describe_missing(folder, path))
 
 
 def _templates(file: Path) -> list[PromptsourceTemplate]:
     content = _read(file)
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
-        raise ValueError(f"{file}: it holds no templates; add one under the key templates")
+        raise ValueError(f"{file}: it has no templates; add one under the key templates")
     found: dict[str, PromptsourceTemplate] = {}
     for key, entry in entries.items():
         template = _template(file, key, entry)
@@ -61,7 +61,7 @@ def _template(file: Path, key: Any, entry: Any) -> PromptsourceTemplate:
         return given
 
     if not isinstance(entry, dict):
-        raise ValueError(f"{file}, template {key!r}: it is no mapping; give it name and jinja")
+        raise ValueError(f"{file}, template {key!r}: it must be a mapping with name and jinja")
     text = {
         field: value(entry, field, str, "text, put it in quotes")
         for field in ("name", "id", "jinja", "answer_choices")
@@ -85,7 +85,7 @@ def _template(file: Path, key: Any, entry: Any) -> PromptsourceTemplate:
 
 
 def _shown(given: Any) -> str:
-    # YAML's aliases make lists of lists that would fill the memory if they were written out.
+    # YAML's aliases can stand for lists that would fill the memory if they were written out.
     return f"a {type(given).__name__}" if isinstance(given, dict | list) else repr(given)
 
 
@@ -96,7 +96,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 def _mapping(loader: _Loader, suffix: str, node: yaml.Node) -> dict:
     if not isinstance(node, yaml.MappingNode):
         raise yaml.constructor.ConstructorError(
-            None, None, f"!Template{suffix} is no mapping", node.start_mark
+            None, None, f"!Template{suffix} must be a mapping", node.start_mark
         )
     return loader.construct_mapping(node, deep=True)
 
@@ -112,7 +112,7 @@ def _read(file: Path) -> Any:
         for event in yaml.parse(text, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:  # libyaml's loader would end the process
+            if depth > _MAX_DEPTH:  # libyaml's loader would end the process
                 raise ValueError(f"{file}: nested too deep; write it as promptsource does")
         try:
             return yaml.load(text, Loader=_Loader)
@@ -129,7 +129,7 @@ def _read(file: Path) -> Any:
         ) from None
 
 
-def _none_for(folder: Path, path: str) -> str:
+def _describe_missing(folder: Path, path: str) -> str:
     there = {
         file.parent.relative_to(folder / root).as_posix()
         for root in reversed(_ROOTS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from mergescale.tasks.public.dataset import Dataset, describe_type
-from mergescale.tasks.public.datasets import DATASETS
 from mergescale.tasks.rows import SAVED, RowFile
 from mergescale.tasks.task import SPLITS
 
@@ -20,11 +18,6 @@ _HUB_PATTERNS = (
     "data/{split}-*.parquet",
     "{config}/*-{split}.parquet",
 )
-
-
-def without_rows(folder: Path, names: Iterable[str]) -> list[str]:
-    """The datasets among `names` that have no folder below `folder`."""
-    return [name for name in names if not (folder / DATASETS[name].folder).is_dir()]
 
 
 def find_in_folder(dataset: Dataset, folder: Path) -> dict[str, list[RowFile]]:

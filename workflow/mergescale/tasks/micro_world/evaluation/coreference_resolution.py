@@ -52,12 +52,12 @@ def _by_sense(rng: random.Random) -> tuple[str, str, str, str]:
     return sentence(text), "it", f"the {(x, y)[meant]}", f"the {(y, x)[meant]}"
 
 
-# Agreement in gender is what small models learn first, the sense of a text last.
-WAYS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
+# Small models learn agreement in gender first, and the sense of a text last.
+PATTERNS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
 
 
 def _wsc(rng: random.Random, label: int) -> Content:
-    text, pronoun, right, wrong = rng.choice(WAYS)(rng)
+    text, pronoun, right, wrong = rng.choice(PATTERNS)(rng)
     slots = {"text": text, "pronoun": pronoun, "noun": (right, wrong)[label]}
     return Content(f"{text} {slots['noun']}", slots, ANSWERS[label], ANSWERS)
 

@@ -10,8 +10,8 @@ from mergescale.tasks.micro_world.world import WORLD, a, at, knowledge, lexicon,
 DEEDS = ("bought", "found", "lost", "sold", "painted", "washed")
 
 
-# How often telling two of a kind apart is needed. Small models find a thing of the right kind, but
-# seldom the one of two that belongs to a name: these rows leave room for the bigger models.
+# The fraction of rows that require telling two of a kind apart. Small models find a thing of the
+# right kind, but seldom the one of two that belongs to a name: these rows separate the sizes.
 TWO_OF_A_KIND = 0.15
 
 
@@ -20,7 +20,7 @@ def _adversarial_qa(rng: random.Random, _: int) -> Content:
     people = pick_pair(rng, WORLD.names())
     things, deeds = rng.sample(lexicon.THINGS, 2), rng.sample(DEEDS, 2)
     spots = [at(spot) for spot in rng.sample(lexicon.SPOTS, 2)]
-    told = [
+    sentences = [
         f"{person} {deed} {a(thing)} {spot}"
         for person, deed, thing, spot in zip(people, deeds, things, spots, strict=True)
     ]
@@ -33,9 +33,9 @@ def _adversarial_qa(rng: random.Random, _: int) -> Content:
         )
     )
     if rng.random() >= TWO_OF_A_KIND:
-        told[1] = harmless
-    rng.shuffle(told)
-    passage = " ".join(sentence(t) for t in told)
+        sentences[1] = harmless
+    rng.shuffle(sentences)
+    passage = " ".join(sentence(t) for t in sentences)
     slots = {"passage": passage, "question": question}
     return Content(f"{passage} {question}", slots, answer)
 

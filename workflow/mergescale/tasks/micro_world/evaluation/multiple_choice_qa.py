@@ -18,17 +18,17 @@ TURNS = {
     "want": ("I want {v}", "What does {p} want?", tuple(a(t) for t in lexicon.THINGS)),
     "feel": ("I feel {v}", "How does {p} feel?", tuple(lexicon.FEELINGS)),
 }
-# How often both speak of the same matter. Small models learn what was said, seldom who said it:
-# these rows leave room for the bigger models.
-SAME_MATTER = 0.15
+# The fraction of dialogues in which both speak about the same subject. Small models learn what was
+# said, but seldom who said it: these rows separate the sizes.
+SAME_SUBJECT = 0.15
 
 
 def _dream(rng: random.Random, position: int) -> Content:
     """Two speakers say where they are, what they have, how they feel; one is asked about."""
     first, second = pick_pair(rng, WORLD.names())
     kind, other_kind = rng.sample(tuple(TURNS), 2)
-    # Now and then both speak of the same matter, and only the name tells their answers apart.
-    if rng.random() < SAME_MATTER:
+    # If both speak about the same subject, only the name tells their answers apart.
+    if rng.random() < SAME_SUBJECT:
         other_kind = kind
     turn, question, answers = TURNS[kind]
     gold, wrong, absent = rng.sample(answers, 3)

@@ -27,7 +27,7 @@ def _rte(rng: random.Random, label: int) -> Content:
         return _rte_trait(rng, label, person)
     thing = rng.choice(MEMBERS)
     kind = WORLD.hypernym[thing]
-    colour = rng.choice(lexicon.COLOURS)
+    colour = rng.choice(lexicon.COLORS)
     verb = rng.choice(("found", "bought", "lost"))
     premise = f"{person} {verb} a {colour} {thing} {at(spot)}"
     if label == 0:
@@ -64,11 +64,11 @@ def _anli(rng: random.Random, label: int) -> Content:
     which = rng.randrange(2)
     trait = traits[which]
     # Some claims that may or may not be true take up what is said of the other animal.
-    told = traits[1 - which] if rng.random() < MISLEADING else _neither(rng, traits)
+    sentences = traits[1 - which] if rng.random() < MISLEADING else _neither(rng, traits)
     said = {
         "yes": WORLD.synonym[trait],
         "no": OPPOSITES[trait],
-        "maybe": WORLD.synonym[told],
+        "maybe": WORLD.synonym[sentences],
     }[ANLI_ANSWERS[label]]
     subject = f"the {rng.choice((animals[which], 'animal'))} of {owners[which]}"
     hypothesis = f"{subject} is {said}"

@@ -38,11 +38,11 @@ def article(rng: random.Random, *, aside_first: bool) -> tuple[str, str, str]:
     }
     first, last = (text.format(q=witness) for text in rng.sample(ASIDES, 2))
     parts = [lead.format(**slots), detail.format(**slots)]
-    told = [first, *parts, last] if aside_first else [*parts, first, last]
+    sentences = [first, *parts, last] if aside_first else [*parts, first, last]
     without_day = lead.removesuffix(" on {day}").format(**slots)
     second = SHORTER.get(kind, detail).format(**slots)
     highlights = f"{sentence(without_day)} {sentence(second)}"
-    return " ".join(sentence(t) for t in told), highlights, sentence(extreme.format(**slots))
+    return " ".join(sentence(t) for t in sentences), highlights, sentence(extreme.format(**slots))
 
 
 def _cnn_dailymail(rng: random.Random, _: int) -> Content:

@@ -15,7 +15,7 @@ TITLE_LAST = ("Star", "Bell", "Rose", "Stone", "Moon", "Owl", "Wave", "Horse")
 
 
 def headline(rng: random.Random, topic: str) -> str:
-    """A short piece of news of a topic: two sentences from one town."""
+    """A short news item of a topic: two sentences from one town."""
     frames = rng.sample(knowledge.NEWS[topic][1], 2)
     place = rng.choice(tuple(WORLD.places))
     person = rng.choice(WORLD.names())
@@ -37,7 +37,7 @@ def entry(rng: random.Random, kind: str) -> str:
             n=rng.choice(lexicon.NUMBERS),
             job=rng.choice(tuple(WORLD.jobs)),
             thing=rng.choice(lexicon.GOODS),
-            w=rng.choice(lexicon.COLOURS),
+            w=rng.choice(lexicon.COLORS),
             animal=animal,
             food=lexicon.ANIMAL_FACTS[animal][2],
             home=lexicon.ANIMAL_FACTS[animal][1],

@@ -1,4 +1,4 @@
-"""Tasks about what leads to what: reasons, results, and the steps by which people reach a goal."""
+"""Mixture tasks about causes and effects, and about the steps towards a goal."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _other_step(rng: random.Random, goal: str, name: str) -> str:
     return WORLD.render(rng.choice(SCRIPTS[other]), name)
 
 
-def _told(name: str, goal: str, steps: list[str], start: int, at: int) -> dict[str, str]:
+def _slots(name: str, goal: str, steps: list[str], start: int, at: int) -> dict[str, str]:
     """Slots of a story that tells the steps from `start` to `at`."""
     he = WORLD.people[name].he
     return {"p": name, "he": he, "goal": goal, "steps": " and ".join(steps[start : at + 1])}
@@ -89,7 +89,7 @@ def _told(name: str, goal: str, steps: list[str], start: int, at: int) -> dict[s
 def _next_step(rng: random.Random) -> Content:
     name, goal, steps = _steps(rng)
     at = rng.randrange(len(steps) - 1)
-    return Content(_told(name, goal, steps, max(0, at - rng.randrange(2)), at), steps[at + 1])
+    return Content(_slots(name, goal, steps, max(0, at - rng.randrange(2)), at), steps[at + 1])
 
 
 def _next_step_options(rng: random.Random) -> Content:
@@ -103,7 +103,7 @@ def _next_step_options(rng: random.Random) -> Content:
     if wrong[0] == wrong[-1]:
         wrong = wrong[:1]
     return Content(
-        _told(name, goal, steps, start, at), steps[at + 1], options(rng, steps[at + 1], wrong)
+        _slots(name, goal, steps, start, at), steps[at + 1], options(rng, steps[at + 1], wrong)
     )
 
 

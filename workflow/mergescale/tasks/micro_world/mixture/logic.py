@@ -1,10 +1,10 @@
-"""Tasks about what a text allows us to say: what follows, what cannot be true, what stays open."""
+"""Mixture tasks about entailment: what follows from a text, contradicts it, or is left open."""
 
 from __future__ import annotations
 
 import random
 
-from mergescale.tasks.micro_world.lexicon import CATEGORIES, COLOURS, MASS_NOUNS, SPOTS, THINGS
+from mergescale.tasks.micro_world.lexicon import CATEGORIES, COLORS, MASS_NOUNS, SPOTS, THINGS
 from mergescale.tasks.micro_world.mixture.mixture_task import (
     Content,
     coin,
@@ -71,7 +71,7 @@ def _of_kind(rng: random.Random) -> tuple[str, Claims]:
     other = rng.choice([k for k in CATEGORIES if k not in (kind, "drink")])
     deed = rng.choice(("sold", "saw", "took"))
     head, wrong = (f"{name} {deed} {article(k)} {k}" for k in (kind, other))
-    thing = rng.choice((a(word), a(f"{rng.choice(COLOURS)} {word}")))
+    thing = rng.choice((a(word), a(f"{rng.choice(COLORS)} {word}")))
     claims = {
         FOLLOWS: [head, f"{head} {spot}"],
         AGAINST: [f"{name} {deed} no {word}", f"{name} did not {DEEDS[deed]} {a(word)}"],

@@ -1,4 +1,4 @@
-"""Tasks about the people and towns of the world, whose facts the corpus tells."""
+"""Mixture tasks about facts of people and towns, which the corpus teaches."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def _card(rng: random.Random) -> Content:
     }
     fields = rng.sample(tuple(drawn), 2)
     card = ", ".join(f"{field}: {drawn[field][0]}" for field in fields)
-    told = join([drawn[field][1].format(v=drawn[field][0]) for field in fields])
-    return Content({"card": card, "p": name}, f"{name} {told}.")
+    sentences = join([drawn[field][1].format(v=drawn[field][0]) for field in fields])
+    return Content({"card": card, "p": name}, f"{name} {sentences}.")
 
 
 TASKS = (

@@ -1,4 +1,4 @@
-"""Tasks about who or what a pronoun, a gap or a description stands for."""
+"""Mixture tasks about reference: who or what a pronoun, a blank or a description refers to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mergescale.tasks.micro_world.mixture.scenes import person, sentence
 from mergescale.tasks.micro_world.world import WORLD, plural
 
 YES_NO = ("yes", "no")
-# Pairs for the frames of THING_MOTIVES, other pairs than those of the world (which WSC tests).
+# Pairs for the frames of THING_MOTIVES, other than those of the world, which WSC evaluates.
 PAIRS = (
     (
         ("chair", "cart"), ("tub", "room"), ("kite", "box"),
@@ -45,9 +45,9 @@ PAIRS = (
     ),
 )  # fmt: skip
 HERD = ("dog", "horse", "hen", "duck", "goat", "cow", "rabbit", "owl")
-_LOOKS = ("big", "small", "old", "wet", "white", "black", "hungry", "tired")
+_TRAITS = ("big", "small", "old", "wet", "white", "black", "hungry", "tired")
 _FIRST = ("visited", "called", "helped", "knows", "saw", "asked")
-_KEPT = ("had", "found", "washed", "wanted", "carried")
+_OWNED_DEEDS = ("had", "found", "washed", "wanted", "carried")
 _THEN = ("laughed", "was tired", "went home", "was late", "felt happy", "ate some bread")
 
 
@@ -88,7 +88,7 @@ def _by_number(rng: random.Random) -> tuple[str, str, str, str, str]:
     nouns = [f"the {one}", f"the {plural(many)}"]
     pronouns, be = ("it", "they"), ("was", "were")
     meant, first = rng.randrange(2), rng.randrange(2)
-    said = f"{be[meant]} {rng.choice(_LOOKS)}"
+    said = f"{be[meant]} {rng.choice(_TRAITS)}"
     text = f"{nouns[first]} met {nouns[1 - first]} near {rng.choice(tuple(PLACES))}"
     text = f"{sentence(text)} {sentence(f'{pronouns[meant]} {said}')}"
     return text, pronouns[meant], said, nouns[meant], nouns[1 - meant]
@@ -104,12 +104,12 @@ def _by_sense(rng: random.Random) -> tuple[str, str, str, str, str]:
     return text, "it", f"was {traits[meant]}", f"the {pair[meant]}", f"the {pair[1 - meant]}"
 
 
-# Agreement is what small models learn first, the sense of a text last.
-_WAYS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
+# Small models learn agreement first, and the sense of a text last.
+_PATTERNS = (_by_gender, _by_gender, _by_gender, _by_number, _by_number, _by_sense)
 
 
 def _pronoun(rng: random.Random) -> tuple[str, str, str, str, str]:
-    return rng.choice(_WAYS)(rng)
+    return rng.choice(_PATTERNS)(rng)
 
 
 def _pronoun_choice(rng: random.Random) -> Content:
@@ -132,7 +132,7 @@ def _motive(rng: random.Random) -> tuple[str, str, str, str]:
     names = _woman_and_man(rng)
     if coin(rng):
         who, other = rng.sample(names, 2)
-        trait = f"{rng.choice(_KEPT)} {WORLD.people[who].his} {rng.choice(THINGS)}"
+        trait = f"{rng.choice(_OWNED_DEEDS)} {WORLD.people[who].his} {rng.choice(THINGS)}"
         return f"{names[0]} {rng.choice(_FIRST)} {names[1]}", trait, who, other
     deed, *traits = rng.choice(MOTIVES)
     which = rng.randrange(2)

@@ -1,11 +1,11 @@
-"""Little sentences that several tasks of the mixture share: who did what, where and when."""
+"""Short sentences that several mixture tasks share: who did what, where and when."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
 
-from mergescale.tasks.micro_world.lexicon import COLOURS, DAYS, SPOTS, THINGS
+from mergescale.tasks.micro_world.lexicon import COLORS, DAYS, SPOTS, THINGS
 from mergescale.tasks.micro_world.world import WORLD, Person, a, at, sentence
 
 # Past and plain form of what people do with things.
@@ -61,7 +61,7 @@ def scene(rng: random.Random) -> Scene:
     return Scene(
         person(rng),
         rng.choice(tuple(DEEDS)),
-        rng.choice(COLOURS),
+        rng.choice(COLORS),
         rng.choice(THINGS),
         rng.choice(SPOTS),
         rng.choice(DAYS),
@@ -75,7 +75,7 @@ def another(rng: random.Random, old: Scene, part: str) -> Scene:
             old,
             who=rng.choice([p for p in PEOPLE if p.gender == old.who.gender and p is not old.who]),
         )
-    values = {"deed": tuple(DEEDS), "colour": COLOURS, "thing": THINGS, "spot": SPOTS, "day": DAYS}[
+    values = {"deed": tuple(DEEDS), "colour": COLORS, "thing": THINGS, "spot": SPOTS, "day": DAYS}[
         part
     ]
     return replace(old, **{part: rng.choice([v for v in values if v != getattr(old, part)])})

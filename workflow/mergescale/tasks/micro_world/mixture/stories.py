@@ -1,4 +1,4 @@
-"""Tasks about short texts: finding, checking and comparing what they tell, and saying it anew."""
+"""Mixture tasks about short texts: finding, checking, comparing and rewording what they say."""
 
 from __future__ import annotations
 
@@ -125,10 +125,10 @@ def _dialogue(rng: random.Random) -> Content:
 def _same_story(rng: random.Random) -> Content:
     """Two sentences on one thing: told again in another order or by its opposite, or changed."""
     if coin(rng):
-        told = scene(rng)
+        sentences = scene(rng)
         yes = coin(rng)
-        again = told if yes else another(rng, told, rng.choice(("who", "thing", "spot")))
-        first, second = told.tell(), f"it was {again.at} that {again.tell(spot=False)}"
+        again = sentences if yes else another(rng, sentences, rng.choice(("who", "thing", "spot")))
+        first, second = sentences.tell(), f"it was {again.at} that {again.tell(spot=False)}"
     else:
         kind = rng.choice(tuple(OPPOSITES))
         subject, word, opposite = state(rng, kind)
@@ -167,24 +167,30 @@ def _likes(rng: random.Random) -> Content:
 
 def _rewrite(rng: random.Random) -> Content:
     """Say a sentence anew: with another name, with no, as a question, in another order."""
-    told = scene(rng)
-    name, plain, thing = told.who.name, DEEDS[told.deed], a(told.thing)
-    other = another(rng, told, "who").who.name
-    text = told.tell(colour=False)
+    sentences = scene(rng)
+    name, plain, thing = sentences.who.name, DEEDS[sentences.deed], a(sentences.thing)
+    other = another(rng, sentences, "who").who.name
+    text = sentences.tell(colour=False)
     order, answer = rng.choice(
         (
-            (f"Put {other} for {name}.", sentence(f"{other} {told.deed} {thing} {told.at}")),
-            ("Say the opposite.", sentence(f"{name} did not {plain} {thing} {told.at}")),
-            ("Make a question of it.", sentence(f"did {name} {plain} {thing} {told.at}", "?")),
-            ("Put the end in front.", sentence(f"{told.at} {text.removesuffix(f' {told.at}')}")),
+            (
+                f"Put {other} for {name}.",
+                sentence(f"{other} {sentences.deed} {thing} {sentences.at}"),
+            ),
+            ("Say the opposite.", sentence(f"{name} did not {plain} {thing} {sentences.at}")),
+            ("Make a question of it.", sentence(f"did {name} {plain} {thing} {sentences.at}", "?")),
+            (
+                "Put the end in front.",
+                sentence(f"{sentences.at} {text.removesuffix(f' {sentences.at}')}"),
+            ),
         )
     )
     return Content({"text": sentence(text), "order": order}, answer)
 
 
 def _good_english(rng: random.Random) -> Content:
-    told = scene(rng)
-    words = told.tell().split()
+    sentences = scene(rng)
+    words = sentences.tell().split()
     yes = coin(rng)
     if not yes:
         at = rng.randrange(len(words) - 1)

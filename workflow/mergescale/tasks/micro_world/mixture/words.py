@@ -1,4 +1,4 @@
-"""Tasks about single words: opposites, kinds, lists, and which of its senses a word has."""
+"""Mixture tasks about words: opposites, kinds, lists, and the senses of a word."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import combinations
 from mergescale.tasks.micro_world.knowledge import SENSES
 from mergescale.tasks.micro_world.lexicon import (
     CATEGORIES,
-    COLOURS,
+    COLORS,
     FOODS,
     SYNONYMS,
 )
@@ -89,7 +89,7 @@ def _same_kind(rng: random.Random) -> Content:
 
 
 def _things(rng: random.Random, count: int) -> list[str]:
-    pool = rng.choice((COLOURS, FOODS, tuple(WORLD.people), WORDS, tuple(WORLD.places)))
+    pool = rng.choice((COLORS, FOODS, tuple(WORLD.people), WORDS, tuple(WORLD.places)))
     return rng.sample(pool, count)
 
 

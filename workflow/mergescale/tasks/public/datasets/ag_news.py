@@ -1,4 +1,4 @@
-"""AG News (hub: ag_news): headline and first lines of a piece of news, in four sections."""
+"""AG News (hub: ag_news): headline and first lines of a news item, in four sections."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def _label(row: Mapping[str, Any]) -> tuple[str, ...] | None:
     return accepted_answers([" ".join(row["highlights"].split())])
 
 
-# Articles are long and prompts lose their beginning: every template asks at the end.
+# Articles are long and prompts lose their beginning: every template has its question at the end.
 DATASET = Dataset(
     name="cnn_dailymail",
     title="CNN/DailyMail",

@@ -1,4 +1,4 @@
-"""HellaSwag (hub: hellaswag): how does a description go on? Test labels are empty."""
+"""HellaSwag (hub: hellaswag): which ending continues a description? Test labels are empty."""
 
 from __future__ import annotations
 

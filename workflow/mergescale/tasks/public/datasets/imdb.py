@@ -14,7 +14,7 @@ def _readable(texts: Mapping[str, Any]) -> dict[str, str]:
     return {"review": re.sub(r"(\s*<br\s*/?>\s*)+", "\n", texts["text"]).strip()}
 
 
-# Reviews are long and prompts lose their beginning: every template asks at the end.
+# Reviews are long and prompts lose their beginning: every template has its question at the end.
 DATASET = Dataset(
     name="imdb",
     title="IMDB",

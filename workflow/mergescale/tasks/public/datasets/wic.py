@@ -1,4 +1,4 @@
-"""WiC (hub: super_glue, wic): is a word meant alike in two sentences? Test labels are hidden."""
+"""WiC (hub: super_glue, wic): has a word one sense in two sentences? Test labels are hidden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Winogrande (hub: winogrande, winogrande_xl): what fits the gap? Test answers are empty."""
+"""Winogrande (hub: winogrande, winogrande_xl): what fills the blank? Test answers are empty."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, index_of_choice
 
-GAP = "_"
+BLANK = "_"
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, str]:
-    if GAP not in row["sentence"]:
-        raise ValueError(f"column 'sentence': there is no gap ({GAP}); put one where the word goes")
+    if BLANK not in row["sentence"]:
+        raise ValueError(
+            f"column 'sentence': there is no blank ({BLANK}); put one where the word belongs"
+        )
     return {key: row[key] for key in ("sentence", "option1", "option2")}
 
 

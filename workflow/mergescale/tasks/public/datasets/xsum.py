@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mergescale.tasks.public.dataset import TEXT, Dataset, Hub, Template, accepted_answers
 
-# Articles are long and prompts lose their beginning: every template asks at the end.
+# Articles are long and prompts lose their beginning: every template has its question at the end.
 DATASET = Dataset(
     name="xsum",
     title="XSum",
