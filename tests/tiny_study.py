@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 SENTENCES = [
     "The cat sleeps in the red house .",
     "A dog runs to the big garden , and a bird sings .",
-    "What is the colour of the fish ? It is blue .",
+    "What is the color of the fish ? It is blue .",
     "yes no good bad very happy maybe sad",
 ]
 WORDS = " ".join(SENTENCES).lower().split()
@@ -26,7 +26,7 @@ LABELS = {
     "moods": ("very happy", "sad", "maybe very sad"),  # ragged
     "endings": ("the cat sleeps", "a dog runs to the garden"),
 }
-HELD_IN = {"sentiment": ("reviews", "moods"), "questions": ("colours", "copies")}
+HELD_IN = {"sentiment": ("reviews", "moods"), "questions": ("colors", "copies")}
 HELD_OUT = {"completion": ("endings",)}
 
 
@@ -105,7 +105,7 @@ def write_task(folder, task, *, rows=(24, 6, 10), **changes):
     for split, count in zip(("train", "validation", "test"), rows, strict=True):
         examples = ranked(task, split, count, choices) if choices else written(task, split, count)
         write_examples(folder / task / f"{split}.parquet", examples)
-    metric = {"colours": "squad_f1", "copies": "rouge_l"}.get(task, "accuracy")
+    metric = {"colors": "squad_f1", "copies": "rouge_l"}.get(task, "accuracy")
     about = {"name": task, "kind": "rank" if choices else "generate", "metric": metric}
     (folder / task / "task.json").write_text(json.dumps(about | changes))
 

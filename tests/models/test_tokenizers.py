@@ -70,7 +70,7 @@ def test_decoded_text_leaves_special_tokens_out(encoder):
 def test_a_saved_tokenizer_is_the_same_after_loading(tmp_path, words, encoder):
     words.save_pretrained(tmp_path)
     loaded = Encoder(AutoTokenizer.from_pretrained(tmp_path), 8)
-    text = "What is the colour of the Zebra?"
+    text = "What is the color of the Zebra?"
     assert loaded.prompts([text]) == encoder.prompts([text])
     assert loaded.text(loaded.prompts([text])[0]) == encoder.text(encoder.prompts([text])[0])
     assert loaded.digest() == encoder.digest()

@@ -28,7 +28,7 @@ def test_merges_record_sweep_choice_recipe_and_scores(study):
     ]
     for point in record["sweep"]:
         tasks = point["tasks"]
-        assert set(tasks) == {"reviews", "moods", "colours", "copies"}
+        assert set(tasks) == {"reviews", "moods", "colors", "copies"}
         assert point["score"] == pytest.approx(sum(tasks.values()) / 4, abs=1e-6)
     best = max(record["sweep"], key=lambda point: point["score"])  # max takes the first of equals
     flags = {"aggregate": "mean", "rounding": "up"}
@@ -39,7 +39,7 @@ def test_merges_record_sweep_choice_recipe_and_scores(study):
     assert {name: found["role"] for name, found in record["scores"].items()} == {
         "reviews": "held_in",
         "moods": "held_in",
-        "colours": "held_in",
+        "colors": "held_in",
         "copies": "held_in",
         "endings": "held_out",
     }

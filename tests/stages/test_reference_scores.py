@@ -19,15 +19,15 @@ def test_references_are_scored_on_the_tasks_that_concern_them(study):
         assert set(record["scores"]) == every
     record = study.record("experts/questions", "scores")
     assert (record["model"], record["expert"]) == ("expert", "questions")
-    assert set(record["scores"]) == {"colours", "copies", "endings"}
+    assert set(record["scores"]) == {"colors", "copies", "endings"}
     assert record["weights"] == weights_digest(study.experts["questions"])
-    assert record["scores"]["colours"] == {
+    assert record["scores"]["colors"] == {
         "category": "questions",
-        "digest": record["scores"]["colours"]["digest"],
+        "digest": record["scores"]["colors"]["digest"],
         "metric": "squad_f1",
         "role": "held_in",
         "rows": 8,
-        "score": record["scores"]["colours"]["score"],
+        "score": record["scores"]["colors"]["score"],
         "truncated": 0,
     }
     # 2 models on 3 categories, 2 experts on 2.
