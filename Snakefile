@@ -1,25 +1,25 @@
-"""mergescale: "What Matters for Model Merging at Scale?" (arXiv 2410.03617), rerun from files.
+"""mergescale: reproduce the study "What Matters for Model Merging at Scale?" (arXiv 2410.03617).
 
-Run `snakemake` (the default profile takes all cores) or `snakemake --cores all`; a number or `all`
-must follow `--cores`. Another study: `snakemake --configfile config/smoke.yaml`.
+Run `snakemake` (all cores, by profiles/default) or `snakemake --cores 4`; for another study,
+`snakemake --configfile config/smoke.yaml`.
 
-The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; results/README.md says more):
+The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; see results/README.md):
 
   results/{study}/tasks/{task}/{train,validation,test}.parquet, task.json     task data, prompts
-  results/{study}/corpus.parquet, mixture/flan.parquet, tokenizer/            what bases learn from
-  results/{study}/models/{size}/{base}/                                       a base
-  results/{study}/models/{size}/{base}/experts/{category}/                    its experts
-  results/{study}/models/{size}/{base}/multitask/                             its multitask model
-  results/{study}/draws.csv                                                   what is merged
+  results/{study}/corpus.parquet, mixture/flan.parquet, tokenizer/            training data of bases
+  results/{study}/models/{size}/{base}/                                       base models
+  results/{study}/models/{size}/{base}/experts/{category}/                    experts
+  results/{study}/models/{size}/{base}/multitask/                             multitask models
+  results/{study}/draws.csv                                                   experts of each draw
   results/{study}/scores/{size}/{base}/{base,multitask}.json, experts/{category}.json
-  results/{study}/scores/{size}/{base}/merges/{draw}/{method}.json            sweep, choice, scores
-  results/{study}/predictions/...                                             every example, parquet
-  results/{study}/merges/{size}/{base}/{draw}/{method}/                       made on demand
-  results/{study}/scores.csv, tasks.csv, study.json, timing.csv               the study at a glance
+  results/{study}/scores/{size}/{base}/merges/{draw}/{method}.json            sweep, selection, scores
+  results/{study}/predictions/...                                             prediction for each example
+  results/{study}/merges/{size}/{base}/{draw}/{method}/                       merged models, on demand
+  results/{study}/scores.csv, tasks.csv, study.json, timing.csv               summary tables
   results/{study}/normalized.csv, performance.csv                             scores / references
-  results/{study}/tables/, figures/, report.html                              what the paper shows
+  results/{study}/tables/, figures/, report.html                              the paper's tables and figures
 
-A size from the Hugging Face hub is fetched into results/{study}/hub/{size}/ first.
+A size from the Hugging Face hub is first downloaded into results/{study}/hub/{size}/.
 """
 
 from snakemake.utils import min_version
@@ -41,7 +41,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
-# Seconds each, or in need of a network: on a cluster they run where Snakemake runs.
+# They take seconds or need a network: on a cluster they run where Snakemake runs.
 localrules:
     all,
     draws,
@@ -58,7 +58,7 @@ localrules:
 
 
 rule all:
-    """Everything the paper shows: figures, tables, and a report to read them in."""
+    """All figures and tables of the paper, and a report with them."""
     default_target: True
     input:
         expand(

@@ -44,7 +44,9 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
 
     second = killed_when(folder, experts_at_work)
     assert len(experts_at_work()) == 1
-    assert f"resuming from step {step} of 200" in (logs / "pretrained_base/tiny/40k.log").read_text()
+    assert (
+        f"resuming from step {step} of 200" in (logs / "pretrained_base/tiny/40k.log").read_text()
+    )
     after_second = finished_files(results)
     assert f"{results}/models/40k/pt/model.safetensors" in after_second
 
@@ -141,7 +143,9 @@ def finished_files(results: Path) -> dict[str, int]:
     return {
         str(file): file.stat().st_mtime_ns
         for file in results.rglob("*")
-        if file.is_file() and ".checkpoints" not in file.parts and not file.name.endswith(".partial")
+        if file.is_file()
+        and ".checkpoints" not in file.parts
+        and not file.name.endswith(".partial")
     }
 
 
