@@ -1,4 +1,4 @@
-"""Task files of a few tasks for evaluation alone, without a study."""
+"""Write the test examples of a few tasks, for evaluation without a study."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mergescale.provenance.atomic import write_json
-from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.prompt_config import PromptConfig
 from mergescale.tasks.sources import load_task
 
@@ -35,6 +34,8 @@ def write_test_tasks(
     Raises:
         ValueError: no task is named, the source has no such task, or the task has no rows.
     """
+    from mergescale.tasks.example_files import write_examples
+
     if not names:
         raise ValueError("nothing to evaluate: --tasks has no name of a task")
     # Resolve all names first, as reading rows may take long.
