@@ -216,8 +216,8 @@ def test_one_more_method_trains_nothing(finished):
 
 
 def add_median(folder: Path) -> None:
-    """Add the method of docs/add_a_method.md, a file."""
-    page = (ROOT / "docs" / "add_a_method.md").read_text(encoding="utf-8")
+    """Add the method of docs/extend/method.md, a file."""
+    page = (ROOT / "docs" / "extend" / "method.md").read_text(encoding="utf-8")
     (folder / MEDIAN).write_text(re.findall(r"```python\n(.*?)```", page, flags=re.S)[0])
 
 
