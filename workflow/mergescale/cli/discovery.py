@@ -13,30 +13,37 @@ imports of the others; the list of `mergescale --help` is read from the sources.
 
 from __future__ import annotations
 
-import ast
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 _LIBRARY = Path(__file__).resolve().parents[1]
+_PACKAGES = ("cli", "stages")
 
 
-@cache
 def commands(package: str) -> dict[str, str]:
     """The commands of a package ("cli" or "stages"): {name: first line of the docstring}."""
+    import ast
+
     found = {}
     for path in sorted((_LIBRARY / package).glob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        if "\nclass Arguments:" in source:
-            docstring = ast.get_docstring(ast.parse(source)) or ""
+        if _is_command(path):
+            docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             found[path.stem.replace("_", "-")] = docstring.partition("\n")[0].rstrip(".")
     return found
 
 
 def load_command(name: str) -> ModuleType | None:
-    """The module of a command; None where there is no command of this name."""
-    for package in ("cli", "stages"):
-        if name in commands(package):
-            return import_module(f"mergescale.{package}.{name.replace('-', '_')}")
+    """Import the module of a command; None if there is no command of this name."""
+    stem = name.replace("-", "_")
+    if not stem.isidentifier() or "_" in name:
+        return None
+    for package in _PACKAGES:
+        path = _LIBRARY / package / f"{stem}.py"
+        if path.is_file() and _is_command(path):
+            return import_module(f"mergescale.{package}.{stem}")
     return None
+
+
+def _is_command(path: Path) -> bool:
+    return "\nclass Arguments:" in path.read_text(encoding="utf-8")

@@ -9,16 +9,15 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from mergescale import __version__, timing
-from mergescale.cli import merging
 from mergescale.cli.discovery import commands, load_command
 from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.messages import did_you_mean
-from mergescale.training import distributed as processes
 
 PUBLIC_COMMANDS = ("merge", "check", "explain", "evaluate", "datasets", "show")
 """The commands for use by hand, in the order of `mergescale --help`; Snakemake calls the others."""
@@ -29,89 +28,103 @@ Merge language models, score them, and run the stages of a model-merging study."
 _EPILOG = "`mergescale COMMAND --help` describes a command and its arguments."
 
 
-def build_parser(called: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of all commands.
+def parse(words: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """Parse a command line; a wrong one prints its usage and exits with status 2.
 
-    Args:
-        called: The command that is called; only its module is imported, and only it has arguments.
+    Returns:
+        The module of the command, and its parsed arguments.
     """
-    top = argparse.ArgumentParser(
+    if not words or words[0].startswith("-"):
+        top = _top_parser()
+        top.parse_args(words)  # --help and --version end here
+        top.error("a command is required; see `mergescale --help`")
+    name = words[0]
+    if (_LEGACY := Path(__file__).with_name("merging.py")).exists() and name in PUBLIC_COMMANDS[:3]:
+        from mergescale.cli import merging
+
+        common = argparse.ArgumentParser(add_help=False)
+        common.add_argument("--timing", type=Path)
+        top = _top_parser()
+        merging.add_stages(top.add_subparsers(), common)
+        parsed = top.parse_args(words)
+        return parsed, parsed
+    module = load_command(name)
+    if module is None:
+        hint = did_you_mean(name, [*commands("cli"), *commands("stages")])
+        _top_parser().error(f"{name!r} is not a command{hint or '; see `mergescale --help`'}")
+    parser = _command_parser(name, module)
+    parsed, rest = parser.parse_known_args(words[1:])
+    if rest:
+        flag = rest[0].partition("=")[0]
+        hint = did_you_mean(flag, parser._option_string_actions) if flag.startswith("-") else ""
+        parser.error(f"unexpected argument {rest[0]!r}{hint}")
+    return module, parsed
+
+
+class _TopParser(argparse.ArgumentParser):
+    """Lists the commands in its help, and only then reads which there are."""
+
+    def format_help(self) -> str:
+        self.description = f"{_DESCRIPTION}\n\n{_list_commands()}"
+        return super().format_help()
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    parser = _TopParser(
         prog="mergescale",
         usage="mergescale COMMAND [arguments]",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"mergescale {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    parser.add_argument("--version", action="version", version=f"mergescale {__version__}")
+    return parser
+
+
+def _command_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"mergescale {name}",
+        description=textwrap.fill((module.__doc__ or "").partition("\n")[0], _terminal_width()),
+        epilog=getattr(module, "EPILOG", None),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
         "--timing", type=Path, metavar="JSON", help="write how the wall time was spent to this file"
     )
-    subparsers = top.add_subparsers(
-        dest="_command", metavar="COMMAND", required=True, help=argparse.SUPPRESS, prog="mergescale"
-    )
-    for module in (merging,):
-        module.add_stages(subparsers, common)
-    for name, text in (commands("cli") | commands("stages")).items():
-        command = subparsers.add_parser(
-            name,
-            parents=[common],
-            help=text,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        if name == called:
-            module = load_command(name)
-            add_arguments(command, module.Arguments)
-            command.description = textwrap.fill(f"{text}.", _terminal_width())
-            command.epilog = getattr(module, "EPILOG", None)
-            command.set_defaults(module=module)
-    summaries = {action.dest: action.help for action in subparsers._choices_actions}
-    top.description = f"{_DESCRIPTION}\n\n{_list_commands(summaries)}"
-    top.epilog = _EPILOG
-    return top
-
-
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line; a wrong one prints its usage and exits with status 2."""
-    called = next((word for word in words if not word.startswith("-")), None)
-    top = build_parser(called)
-    subparsers = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    if called is not None and called not in subparsers.choices:
-        hint = did_you_mean(called, subparsers.choices) or "; see `mergescale --help`"
-        top.error(f"{called!r} is not a command{hint}")
-    parsed, rest = top.parse_known_args(words)
-    if rest:
-        command = subparsers.choices[parsed._command]
-        flag = rest[0].partition("=")[0]
-        hint = did_you_mean(flag, command._option_string_actions) if flag.startswith("-") else ""
-        command.error(f"unexpected argument {rest[0]!r}{hint}")
-    return parsed
+    add_arguments(parser, module.Arguments)
+    return parser
 
 
 def _terminal_width() -> int:
     return min(shutil.get_terminal_size().columns, 100) - 2
 
 
-def _list_commands(summaries: Mapping[str, str]) -> str:
+def _list_commands() -> str:
     """The commands with their one-line summaries, those for use by hand first."""
-    width = _terminal_width()
-    groups = {
-        "commands": [name for name in PUBLIC_COMMANDS if name in summaries],
-        "stages of a study, called by Snakemake": sorted({*summaries} - {*PUBLIC_COMMANDS}),
-    }
-    column = max(map(len, summaries)) + 4
+    public, stages = commands("cli"), commands("stages")
+    column = max(map(len, public | stages)) + 4
     lines = []
-    for title, names in groups.items():
-        lines += ["" if lines else None, f"{title}:"]
-        for name in names:
+    for title, group in (
+        ("commands", {name: public[name] for name in sorted(public, key=_public_order)}),
+        ("stages of a study, called by Snakemake", stages),
+    ):
+        lines.append(f"{title}:")
+        for name, summary in group.items():
             lines += textwrap.wrap(
-                summaries[name],
-                width,
+                summary,
+                _terminal_width(),
                 initial_indent=f"  {name}".ljust(column),
                 subsequent_indent=" " * column,
                 break_on_hyphens=False,
             )
-    return "\n".join(line for line in lines if line is not None)
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def _public_order(name: str) -> tuple[int, str]:
+    known = name in PUBLIC_COMMANDS
+    return (PUBLIC_COMMANDS.index(name) if known else len(PUBLIC_COMMANDS)), name
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -124,24 +137,23 @@ def main(words: Sequence[str] | None = None) -> int:
         0; 1 for an error in the input; 2 for a wrong command line; 130 and 143 if SIGINT (Ctrl-C)
         or SIGTERM stopped it; 141 if nobody reads its output any more.
     """
-    words = sys.argv[1:] if words is None else list(words)
-    args = parse(words)
-    module = getattr(args, "module", None)
-    resumable = getattr(module, "RESUMABLE", hasattr(args, "goes_on"))
-    handles_sigterm = getattr(module, "HANDLES_SIGTERM", hasattr(args, "ends_in_order"))
-    processes.die_with_launcher()
+    module, parsed = parse(sys.argv[1:] if words is None else list(words))
+    # One of several processes that train a model, or None.
+    worker = _torchrun_worker()
     try:
-        with _sigterm_as_interrupt(handles_sigterm):
-            if module is None:
-                args.run(args)
+        handled = getattr(module, "HANDLES_SIGTERM", hasattr(module, "ends_in_order"))
+        with _sigterm_as_interrupt(handled):
+            if hasattr(module, "Arguments"):
+                module.run(build_arguments(parsed, module.Arguments))
             else:
-                module.run(build_arguments(args, module.Arguments))
-        if args.timing and processes.is_main():
-            timing.write(args.timing)
+                module.run(parsed)
+        if parsed.timing and (worker is None or worker.is_main()):
+            timing.write(parsed.timing)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
-        hint = "; run the same command again to resume" if resumable else ""
-        if not processes.under_torchrun():
+        if worker is None:
+            resumable = getattr(module, "RESUMABLE", hasattr(module, "goes_on"))
+            hint = "; run the same command again to resume" if resumable else ""
             print(f"mergescale: stopped{hint}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
@@ -149,13 +161,26 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (ValueError, OSError, FloatingPointError) as error:
-        processes.report_failure(describe_error(error))
+        if worker is None:
+            print(f"mergescale: error: {describe_error(error)}", file=sys.stderr)
+        else:
+            worker.report_failure(describe_error(error))
         return 1
     except RuntimeError as error:
-        if not processes.is_peer_failure(error):
+        if worker is None or not worker.is_peer_failure(error):
             raise
         return 1
     return 0
+
+
+def _torchrun_worker() -> ModuleType | None:
+    """`mergescale.training.distributed` in a process that torchrun started, else None."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    from mergescale.training import distributed
+
+    distributed.die_with_launcher()
+    return distributed
 
 
 class Terminated(KeyboardInterrupt):
