@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tiny_study
 import yaml
-from conftest import project_copy, snakemake, succeeded
+from conftest import job_counts, project_copy, snakemake, succeeded
 
 from mergescale import config
 from mergescale.models.from_scratch import initialize
@@ -21,8 +21,8 @@ def blocks(language):
 SCRATCH, CHECKPOINT, HUB = map(yaml.safe_load, blocks("yaml"))
 
 
-def test_a_size_from_scratch_comes_in_order_of_parameters_with_its_own_steps():
-    study = config.complete(SCRATCH)
+def test_a_size_from_scratch_is_ordered_by_parameters_and_has_its_own_steps(overlay):
+    study = overlay(yaml.safe_dump(SCRATCH))
     assert config.sizes(study) == ["40k", "120k", "250k", "500k", "1m"]
     assert config.stage(study, "pretrain", "1m")["steps"] == 6000
     assert config.stage(study, "pretrain", "500k")["steps"] != 6000
@@ -31,24 +31,25 @@ def test_a_size_from_scratch_comes_in_order_of_parameters_with_its_own_steps():
     assert 1e6 < sum(parameter.numel() for parameter in model.parameters()) < 1.5e6
 
 
-def test_a_checkpoint_and_a_model_of_the_hub_are_sizes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_checkpoint_and_a_model_of_the_hub_are_sizes(tmp_path, overlay):
     words = tiny_study.tokenizer()
     tiny_study.save(tmp_path / "models" / "own", tiny_study.llama(words=words), words)
-    study = config.complete(CHECKPOINT | {"models": CHECKPOINT["models"] | {"max_length": 64}})
+    models = CHECKPOINT["models"] | {"max_length": 64}
+    study = overlay(yaml.safe_dump(CHECKPOINT | {"models": models}))
     assert config.sizes(study)[0] == "own"  # a few thousand parameters
     assert config.origin(study, "own") == "checkpoint"
-    study = config.complete(HUB)
+    study = overlay(yaml.safe_dump(HUB))
     assert config.sizes(study)[-1] == "1.5B"
     assert config.origin(study, "1.5B") == "hub"
 
 
-def test_the_dry_run_lists_the_new_size(tmp_path):
-    """One size of the page, without the default ones: a fifth of the jobs."""
+def test_the_dry_run_counts_the_jobs_of_the_new_size(tmp_path):
+    """Without the default sizes, so that all jobs are the new size's."""
     project = project_copy(tmp_path / "project")
     small = SCRATCH["models"]["sizes"] | dict.fromkeys(["40k", "120k", "250k", "500k"])
     overlay = SCRATCH | {"models": {"sizes": small}}
     (project / "config" / "larger.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     (command,) = blocks("bash")
     output = succeeded(snakemake(project, *command.split()[1:]))
-    assert "results/larger/models/1m/pt/model.safetensors" in output
+    counts = job_counts(output)
+    assert counts["pretrained_base"] == 1 and counts["expert"] == 16

@@ -167,7 +167,7 @@ def test_accumulated_gradients_give_the_same_weights(inputs, tmp_path):
     assert_same(one, parts)
 
 
-# Neither 7 nor 1 is a multiple of 2: with 1, the second process never has a labelled token.
+# Neither 7 nor 1 is a multiple of 2: with 1, the second process never has a labeled token.
 @pytest.mark.parametrize(
     "processes, changes",
     [

@@ -26,7 +26,7 @@ localrules:
 
 
 rule hub_model:
-    """Fetch {wildcards.size} from the Hugging Face hub; a stopped download goes on."""
+    """Fetch {wildcards.size} from the Hugging Face hub; an interrupted download resumes."""
     output:
         "results/{study}/hub/{size}/hub.json",
     log:
