@@ -1,7 +1,7 @@
 """Stand-ins for the 23 datasets on the hub: parquet files in exactly its columns and types.
 
-The rows are made up; the schemas are those that the hub lists (`test_public_datasets.py` compares them
-where the list is at hand).
+The rows are invented; the schemas are those that the hub lists (`tests/tasks/public/test_rows.py`
+compares them where the list is at hand).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def row(name: str, number: int, split: str = "train", *, hidden: bool = False) -
 
 
 def _own(name: str, number: int, tag: str, hidden: bool) -> dict:
-    """What a dataset has beside texts of any kind and a label."""
+    """The columns of a dataset that are neither arbitrary texts nor a label."""
     gold = [] if hidden else [f"gold {tag}", f"also {tag}"]
     match name:
         case "dream":
@@ -219,7 +219,7 @@ def write_parquet(path: Path, name: str, rows: list[dict]) -> None:
 
 
 def snapshot(root: Path, name: str, hub, rows: int = 60) -> Path:
-    """The folder that the hub's client gives for a dataset: named after the commit."""
+    """The folder of a dataset as the hub's client returns it, named after the commit."""
     folder = root / name / "snapshots" / COMMIT
     for role, splits in hub.splits.items():
         for split in splits:

@@ -175,7 +175,7 @@ def test_bad_models_fail_with_a_one_line_error(here, capsys):
 
 def test_public_datasets_are_evaluated(here):
     if not REAL_ROWS.is_dir():
-        pytest.skip("the real rows (../shared/data) are not on this machine")
+        pytest.skip("../shared/data, with the rows of public datasets, does not exist")
     checkpoint = REAL_ROWS / "checkpoints" / "stories260K"
     call = ["--source", "folder", "--folder", REAL_ROWS, "--tasks", "rte,copa", "--test-rows", 8]
     assert evaluate(*call, "--out", "out", model=checkpoint) == 0

@@ -225,11 +225,11 @@ BAD = {
         "models: {sizes: {40k: {revision: abc}}}",
         ["models.sizes.40k.revision is given without hub"],
     ),
-    "real rows without a folder": (
+    "public datasets without a folder": (
         "tasks: {source: folder}",
         ["tasks.folder is not given", "tasks.source is folder"],
     ),
-    "real rows from a missing folder": (
+    "public datasets from a missing folder": (
         "tasks: {source: folder, folder: rows}",
         ['tasks.folder is "rows"', "no such folder"],
     ),

@@ -338,6 +338,22 @@ def test_the_public_datasets_study_is_a_valid_configuration():
 
 
 @needs_rows
+def test_the_larger_study_is_valid_with_rows_in_the_folder_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overlay = ROOT / "config" / "public_datasets.yaml"
+    with pytest.raises(study_config.ConfigError, match='tasks.folder is "rows"'):
+        study_config.load(ROOT / "config" / "config.yaml", overlay)
+    (tmp_path / "rows" / "checkpoints").mkdir(parents=True)
+    for path in FOLDER.iterdir():
+        if path.name != "checkpoints":
+            (tmp_path / "rows" / path.name).symlink_to(path)
+    (checkpoint,) = (FOLDER / "checkpoints").iterdir()
+    (tmp_path / "rows" / "checkpoints" / "small").symlink_to(checkpoint)
+    config = study_config.load(ROOT / "config" / "config.yaml", overlay)
+    assert config["study"] == "public_datasets" and len(config["tasks"]["held_in"]) == 8
+
+
+@needs_rows
 def test_a_public_mixture_has_many_tasks():
     drawn = mixture_examples("folder", 2000, 0, folder=MIXTURE)
     assert len(drawn) == 2000
