@@ -19,7 +19,9 @@ The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; see result
   results/{study}/normalized.csv, performance.csv                             scores / references
   results/{study}/tables/, figures/, report.html                              the paper's tables and figures
 
-A size from the Hugging Face hub is first downloaded into results/{study}/hub/{size}/.
+A size from the Hugging Face hub is first downloaded into results/{study}/hub/{size}/. Experts have
+statistics files, results/{study}/statistics/{size}/{base}/{category}/{kind}.safetensors, where a
+method needs them.
 """
 
 from snakemake.utils import min_version

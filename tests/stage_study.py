@@ -73,10 +73,12 @@ class Study:
             label="references",
         )
 
-    def merges(self, methods=METHODS, where="merges", seed=1, experts=None, **options):
+    def merges(
+        self, methods=METHODS, where="merges", seed=1, experts=None, statistics=(), **options
+    ):
         score_merges(
             self.evaluator(**options),
-            Draw(self.inputs / "base", experts or self.experts, seed),
+            Draw(self.inputs / "base", experts or self.experts, seed, dict(statistics)),
             methods,
             scores=self.out / where,
             predictions=self.out / f"{where}-predictions",

@@ -28,6 +28,7 @@ from mergescale_snakemake.resource_formulas import ModelShape, training
 DEFAULT = ROOT / "config" / "config.yaml"
 PAPER = ROOT / "config" / "paper.yaml"
 RULES = ["pretrained_base", "instruction_tuned_base", "expert", "multitask", "reference_scores"]
+RULES += ["expert_statistics"]
 KINDS = [*((rule, None) for rule in RULES), ("merge_scores", 2), ("merged_model", 2)]
 MACHINE = Machine()
 

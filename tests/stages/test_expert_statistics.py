@@ -7,7 +7,7 @@ import tiny_models
 import tiny_study
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints.folder import read_weights
 from mergescale.cli.main import main
@@ -20,6 +20,7 @@ from mergescale.tasks.example_files import write_examples
 from mergescale.training.batches import example_stream
 from mergescale.training.objectives.answer_loss import label_tokens
 
+pytest_plugins = "stage_study"
 EXAMPLES = tiny_study.written("copies", "train", 6)
 
 
@@ -143,3 +144,28 @@ def test_a_merge_takes_the_files(expert, tmp_path):
     one, other = fisher["expert"][name], fisher["other"][name]
     expected = (one * vectors["expert"][name] + other * vectors["other"][name]) / (one + other)
     torch.testing.assert_close(tau[name], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_study_scores_a_method_with_its_statistics_files(study, tmp_path):
+    """`merge-scores` reads the files, and their content is part of the merge's identity."""
+    digests = []
+    for scale in (1.0, 2.0):
+        files = {}
+        for number, (expert, folder) in enumerate(study.experts.items(), 1):
+            values = {n: torch.full_like(w, scale**number) for n, w in read_weights(folder).items()}
+            file = tmp_path / f"{scale}" / expert / "fisher.safetensors"
+            file.parent.mkdir(parents=True)
+            save_file(values, file)
+            files[f"fisher/{expert}"] = file
+        where = f"scale{scale}"
+        study.merges({"fisher": {}, "averaging": {}}, where=where, statistics=files)
+        records = [study.record(name, where) for name in ("fisher", "averaging")]
+        assert set(records[0]["recipe"]["statistics"]["fisher"]) == set(study.experts)
+        assert "statistics" not in records[1]["recipe"]
+        digests.append([record["weights"] for record in records])
+    assert digests[0][0] != digests[1][0] and digests[0][1] == digests[1][1]
+
+
+def test_a_study_without_the_files_names_what_is_missing(study):
+    with pytest.raises(ValueError, match="fisher needs fisher statistics of"):
+        study.merges({"fisher": {}})

@@ -61,6 +61,8 @@ def plan_jobs(config: dict) -> list[JobGroup]:
             groups.append(_group(config, "instruction_tuned_base", 1, size))
         experts = len(bases) * len(study.categories(config))
         groups.append(_group(config, "expert", experts, size))
+        if kinds := study.statistics_kinds(config):
+            groups.append(_group(config, "expert_statistics", experts * len(kinds), size))
         groups.append(_group(config, "multitask", len(bases), size))
         groups.append(_group(config, "reference_scores", len(bases), size))
         draws = len(bases) * len(config["draws"]["seeds"])

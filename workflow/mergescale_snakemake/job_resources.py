@@ -102,6 +102,10 @@ def estimate(
         return formulas.adoption(shape)
     if rule in TRAINING_STAGES:
         return _estimate_training(config, TRAINING_STAGES[rule], size, shape, machine)
+    if rule == "expert_statistics":
+        length = config["models"]["max_length"]
+        rows = formulas.STATISTICS_ROWS * _num_tasks_per_category(config)
+        return formulas.expert_statistics(shape, machine, rows=rows, length=length)
     if rule == "merged_model":
         return formulas.merged_model(shape, machine, experts=count)
     if rule == "reference_scores":
@@ -156,7 +160,7 @@ def _estimate_merge_scores(
     config: dict, count: int, shape: ModelShape, machine: Machine
 ) -> ResourceEstimate:
     evaluation, held_out = config["evaluation"], len(study.held_out_tasks(config))
-    held_in = count * len(study.held_in_tasks(config)) / len(study.categories(config))
+    held_in = count * _num_tasks_per_category(config)
     points = [_num_sweep_points(config, method) for method in study.methods(config)]
     swept = sum(number for number in points if number > 1)
     rows = swept * evaluation["validation_rows"] * held_in
@@ -165,6 +169,10 @@ def _estimate_merge_scores(
     return formulas.merge_scores(
         shape, machine, experts=count, merges=merges, rows=rows, **_token_limits(config)
     )
+
+
+def _num_tasks_per_category(config: dict) -> float:
+    return len(study.held_in_tasks(config)) / len(study.categories(config))
 
 
 def _token_limits(config: dict) -> dict[str, int]:

@@ -49,6 +49,8 @@ FORWARD, TRAINED, TRAINED_RECOMPUTED = 2, 6, 8
 CPU_FLOPS = 1e10
 # Assumptions: share of a GPU's peak that is reached in training and in scoring.
 TRAINING_SHARE, SCORING_SHARE = 0.35, 0.25
+# The stage's default: rows of each task whose gradients make an expert's statistics.
+STATISTICS_ROWS = 256
 # Assumption: how full rows are, on average, of the longest length.
 FILL = 0.25
 # Assumptions: half of the rows are answered by generated text, and a generated token costs as much
@@ -188,6 +190,21 @@ def training(
     # One process reads the weights and broadcasts them, and gathers them at the end.
     memory = PROCESS * min(gpus, machine.gpus_per_node) + 1.25 * size
     return ResourceEstimate(memory, seconds + saving, gpus=gpus, **common)
+
+
+def expert_statistics(
+    model: ModelShape, machine: Machine, *, rows: float, length: int
+) -> ResourceEstimate:
+    """Fisher information of one expert: a gradient for each row, added up in fp32."""
+    memory = PROCESS + TRAINING_CPU * model.parameters
+    flops = rows * length * FILL * model.parameters * TRAINED
+    reading = model.weights / READING
+    if not on_gpus(model, machine):
+        seconds = flops / (CPU_FLOPS * machine.threads) + reading
+        return ResourceEstimate(memory, seconds, reading=reading, disk=model.weights)
+    gpus = machine.num_gpus_for(TRAINING_CPU * model.parameters)
+    seconds = flops / (gpus * machine.gpu_flops * TRAINING_SHARE) + reading
+    return ResourceEstimate(memory, seconds, reading=reading, disk=model.weights, gpus=gpus)
 
 
 def scoring(

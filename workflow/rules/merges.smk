@@ -19,12 +19,63 @@ rule draws:
         "mergescale draws {params.settings} --out {output} 2>&1 | tee {log} >&2"
 
 
+# Kinds of statistics files that the study's methods need of each expert; none for most methods.
+STATISTICS = study.statistics_kinds(config)
+
+
+wildcard_constraints:
+    kind="|".join(STATISTICS) or "none",
+
+
+def statistics_files(wildcards):
+    """{kind/category: file} of a draw's experts."""
+    folder = f"results/{STUDY}/statistics/{wildcards.size}/{wildcards.base}"
+    return {
+        f"{kind}/{category}": f"{folder}/{category}/{kind}.safetensors"
+        for kind in STATISTICS
+        for category in constituents(wildcards)
+    }
+
+
+rule expert_statistics:
+    """Write {wildcards.kind} statistics of the {wildcards.category} expert of {wildcards.size} {wildcards.base}."""
+    input:
+        weights="results/{study}/models/{size}/{base}/experts/{category}/model.safetensors",
+        data=lambda w: train_files([w.category]),
+    output:
+        "results/{study}/statistics/{size}/{base}/{category}/{kind}.safetensors",
+    log:
+        "logs/expert_statistics/{study}/{size}/{base}/{category}/{kind}.log",
+    benchmark:
+        "benchmarks/expert_statistics/{study}/{size}/{base}/{category}/{kind}.jsonl"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]
+    resources:
+        **job_resources("expert_statistics"),
+    params:
+        code=code_digest("statistics"),
+        model=lambda w, input: Path(input.weights).parent,
+        settings=flags(
+            {
+                "max_length": config["models"]["max_length"],
+                "device": config["compute"]["device"],
+            }
+        ),
+    shell:
+        "mergescale expert-statistics --model {params.model} --data {input.data}"
+        " --kind {wildcards.kind} {params.settings} --threads {threads}"
+        " --label '{wildcards.kind} {wildcards.size} {wildcards.base} {wildcards.category}'"
+        " --out {output} --timing {log}.json 2> {log}"
+
+
 rule merge_scores:
     """Merge draw {wildcards.draw} of {wildcards.size} {wildcards.base} by every method, and score."""
     input:
         base="results/{study}/models/{size}/{base}/model.safetensors",
         experts=expert_weights(constituents),
         tasks=lambda w: task_files(constituents(w), ["validation", "test"]),
+        statistics=lambda w: list(statistics_files(w).values()),
     output:
         scores=expand(
             "results/{{study}}/scores/{{size}}/{{base}}/merges/{{draw}}/{method}.json",
@@ -49,6 +100,9 @@ rule merge_scores:
         experts=expert_arguments(constituents),
         categories=lambda w: category_arguments(constituents(w)),
         methods=as_json({name: study.method_settings(config, name) for name in METHODS}),
+        statistics=lambda w: flags(
+            {"statistics": [f"{name}={file}" for name, file in statistics_files(w).items()] or None}
+        ),
         seed=lambda w: int(w.draw.split("-s")[1]),
         evaluation=evaluation_arguments(),
         metadata=lambda w: as_json(
@@ -61,7 +115,7 @@ rule merge_scores:
         ),
     shell:
         "mergescale merge-scores --base {params.base} --experts {params.experts}"
-        " --seed {params.seed} --methods {params.methods}"
+        " --seed {params.seed} --methods {params.methods} {params.statistics}"
         " --tasks results/{wildcards.study}/tasks {params.categories} {params.evaluation}"
         " --threads {threads} --cache-dir results/{wildcards.study}/.cache"
         " --scores results/{wildcards.study}/scores/{wildcards.size}/{wildcards.base}/merges/{wildcards.draw}"

@@ -94,14 +94,17 @@ def test_tau_in_memory(name, kind):
 
 @each_method
 def test_tau_in_memory_with_weights(name):
+    given = dict(WEIGHTS)
+    if name == "fisher":
+        given["expert3"] = 0.25  # sums of information of both signs nearly cancel somewhere
     # SLERP and Model Stock are defined without weights, and leave them alone.
-    weights = {} if name in ("slerp", "model_stock") else WEIGHTS
+    weights = {} if name in ("slerp", "model_stock") else given
     base = random_model(np.random.default_rng(1), "grid")
     for number in numbers(name):
         vectors = random_task_vectors(number, min(number, 4), "grid")
         for settings in SETTINGS[name]:
             options = settings | more(name, vectors)
-            tau = get_method(name).tau(vectors, seed=7, base=base, weights=WEIGHTS, **options)
+            tau = get_method(name).tau(vectors, seed=7, base=base, weights=given, **options)
             expected = oracle(name, vectors, base, weights=weights, seed=7, **options)
             assert_close(tau, expected)
 

@@ -19,6 +19,7 @@ from mergescale.config.selectors import (
     origin,
     sizes,
     stage,
+    statistics_kinds,
     tasks,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "origin",
     "sizes",
     "stage",
+    "statistics_kinds",
     "tasks",
 ]

@@ -74,6 +74,16 @@ def method_settings(config: dict, method: str) -> dict[str, Any]:
     return {**defaults, **merging["methods"][method]}
 
 
+def statistics_kinds(config: dict) -> list[str]:
+    """Kinds of statistics files that the study's methods need of each expert, sorted."""
+    kinds = set()
+    for name in methods(config):
+        method = known_methods()[name]
+        for point in method.sweep(method_settings(config, name)):
+            kinds.update(method.statistics_files(point))
+    return sorted(kinds)
+
+
 def known_methods() -> dict[str, Method]:
     """The methods there are, by name: one file each, so a new file is a new method."""
     return all_methods()

@@ -45,6 +45,13 @@ STAGES: dict[str, tuple[str, ...]] = {
         "tasks/example_files.py",
         "tasks/task.py",
     ),
+    "statistics": (
+        "training",
+        "models",
+        "stages/expert_statistics.py",
+        "tasks/example_files.py",
+        "tasks/task.py",
+    ),
     "evaluation": ("evaluation", "models", "tasks/example_files.py", "tasks/task.py"),
     "merging": ("merging", "stages/merge_scores.py"),
     # Merged folders; a study's sweep happens in memory.

@@ -9,7 +9,7 @@ written to disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +37,9 @@ class Arguments:
     seed: Annotated[int, "seed of the draw and of stochastic methods"]
     methods: Annotated[dict, "{method: its settings, such as the values of lambda to sweep}"]
     evaluation: EvaluationArguments
+    statistics: Annotated[
+        dict[str, Path], "statistics files that methods need, as KIND/EXPERT=FILE"
+    ] = field(default_factory=dict)
 
 
 def run(args: Arguments) -> None:
@@ -53,7 +56,7 @@ def run(args: Arguments) -> None:
     )
     score_merges(
         evaluator,
-        Draw(args.base, args.experts, args.seed),
+        Draw(args.base, args.experts, args.seed, args.statistics),
         args.methods,
         scores=evaluation.scores,
         predictions=evaluation.predictions,
@@ -64,11 +67,19 @@ def run(args: Arguments) -> None:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is merged: the base, the drawn experts, and the seed of stochastic methods."""
+    """What is merged.
+
+    Attributes:
+        base: folder of the base.
+        experts: {category: folder} of the drawn experts.
+        seed: of stochastic methods.
+        statistics: {kind/expert: file} for methods that need statistics files.
+    """
 
     base: Path
     experts: Mapping[str, Path]
     seed: int
+    statistics: Mapping[str, Path] = field(default_factory=dict)
 
 
 def score_merges(
@@ -188,6 +199,7 @@ class DrawMerger:
         self._task_vectors = read_task_vectors(self._base, draw.experts)
         self._digests = {name: weights_digest(folder) for name, folder in draw.experts.items()}
         self._base_digest = weights_digest(draw.base)
+        self._statistics, self._statistics_digests = _read_statistics(draw.statistics)
         self._merged: dict[tuple, MergedTaskVector] = {}
 
     def recipe(self, method: Method, point: Mapping[str, Any]) -> MergeIdentity:
@@ -201,6 +213,7 @@ class DrawMerger:
             point[LAMBDA],
             without_lambda(point),
             self._seed,
+            self._statistics_digests,
         )
 
     def variant(self, method: Method, point: Mapping[str, Any]) -> ModelVariant:
@@ -247,6 +260,25 @@ class DrawMerger:
             if any(other[0] != method.name for other in self._merged):
                 self._merged.clear()
             self._merged[key] = method.merge_task_vectors(
-                self._task_vectors, seed=self._seed, base=self._base, **parameters
+                self._task_vectors,
+                seed=self._seed,
+                base=self._base,
+                statistics=self._statistics,
+                **parameters,
             )
         return self._merged[key]
+
+
+def _read_statistics(files: Mapping[str, Path]) -> tuple[dict[str, dict], dict[str, dict]]:
+    """{kind: {expert: {tensor: Tensor}}} and {kind: {expert: digest of the file}}."""
+    from safetensors.torch import load_file
+
+    from mergescale.provenance.digests import file_digest
+
+    contents: dict[str, dict] = {}
+    digests: dict[str, dict] = {}
+    for name, file in files.items():
+        kind, _, expert = name.partition("/")
+        contents.setdefault(kind, {})[expert] = load_file(file)
+        digests.setdefault(kind, {})[expert] = file_digest(file)
+    return contents, digests
