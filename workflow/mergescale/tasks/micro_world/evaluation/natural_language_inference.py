@@ -64,11 +64,11 @@ def _anli(rng: random.Random, label: int) -> Content:
     which = rng.randrange(2)
     trait = traits[which]
     # Some claims that may or may not be true take up what is said of the other animal.
-    sentences = traits[1 - which] if rng.random() < MISLEADING else _neither(rng, traits)
+    trait_used = traits[1 - which] if rng.random() < MISLEADING else _neither(rng, traits)
     said = {
         "yes": WORLD.synonym[trait],
         "no": OPPOSITES[trait],
-        "maybe": WORLD.synonym[sentences],
+        "maybe": WORLD.synonym[trait_used],
     }[ANLI_ANSWERS[label]]
     subject = f"the {rng.choice((animals[which], 'animal'))} of {owners[which]}"
     hypothesis = f"{subject} is {said}"

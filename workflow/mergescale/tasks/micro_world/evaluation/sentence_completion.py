@@ -39,15 +39,15 @@ def _hellaswag(rng: random.Random, position: int) -> Content:
     goal, *other_goals = rng.sample(tuple(knowledge.SCRIPTS), 4)
     steps = [WORLD.render(step, person) for step in knowledge.SCRIPTS[goal]]
     done = rng.choice((2, 3))
-    sentences = sentence(f"{person} {steps[0]}") + "".join(
+    beginning = sentence(f"{person} {steps[0]}") + "".join(
         " " + sentence(f"then {he} {step}") for step in steps[1:done]
     )
     wrong = [
         WORLD.render(rng.choice(knowledge.SCRIPTS[other][1:]), person) for other in other_goals
     ]
     choices = place_answer(rng, steps[done], wrong, position)
-    slots = {"told": sentences, "he": he, "He": he.capitalize(), "options": ", ".join(choices)}
-    return Content(f"{sentences} {choices}", slots, steps[done], choices)
+    slots = {"told": beginning, "he": he, "He": he.capitalize(), "options": ", ".join(choices)}
+    return Content(f"{beginning} {choices}", slots, steps[done], choices)
 
 
 COPA = make_task(

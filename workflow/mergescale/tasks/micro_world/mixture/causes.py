@@ -22,7 +22,7 @@ YES_NO = ("yes", "no")
 
 
 def _link(rng: random.Random, wrong: int) -> tuple[str, str, list[str], list[str]]:
-    """A cause, its effect, and other causes and effects, about one person; without full stops."""
+    """A cause, its effect, `wrong` other causes and effects, about one person; no full stops."""
     name = person(rng).name
     chosen = rng.sample(CAUSES, wrong + 1)
     causes, effects = ([WORLD.render(c[i], name) for c in chosen] for i in (0, 1))
@@ -30,7 +30,10 @@ def _link(rng: random.Random, wrong: int) -> tuple[str, str, list[str], list[str
 
 
 def _untested_link(rng: random.Random, asked: int) -> tuple[str, str, list[str], list[str]]:
-    """A link with one or two wrong parts, no COPA row; `asked`: 0 the effect, 1 the cause."""
+    """A link with one or two wrong parts that COPA does not evaluate.
+
+    `asked` is 0 for a question about the effect, 1 for the cause.
+    """
     while True:
         cause, effect, *wrong = _link(rng, rng.choice((1, 1, 2)))
         premise, answer = (cause, effect) if asked == 0 else (effect, cause)
@@ -69,7 +72,7 @@ def _linked(rng: random.Random) -> Content:
 
 
 def _steps(rng: random.Random) -> tuple[str, str, list[str]]:
-    """Somebody, a goal and its steps as clauses without a subject."""
+    """A person, a goal, and its steps as clauses without a subject."""
     who = person(rng)
     goal = rng.choice(tuple(SCRIPTS))
     return who.name, goal, [WORLD.render(step, who.name) for step in SCRIPTS[goal]]
@@ -81,7 +84,7 @@ def _other_step(rng: random.Random, goal: str, name: str) -> str:
 
 
 def _slots(name: str, goal: str, steps: list[str], start: int, at: int) -> dict[str, str]:
-    """Slots of a story that tells the steps from `start` to `at`."""
+    """Slots of a story with the steps from `start` to `at`."""
     he = WORLD.people[name].he
     return {"p": name, "he": he, "goal": goal, "steps": " and ".join(steps[start : at + 1])}
 

@@ -27,7 +27,7 @@ Claims = dict[str, list[str]]
 
 
 def _of_state(rng: random.Random) -> tuple[str, Claims]:
-    """One quality or two of different owners: a synonym follows, the opposite does not.
+    """One or two qualities of different owners: a synonym follows, the opposite contradicts.
 
     The quality of the other one is open: nothing is said about it.
     """
@@ -64,7 +64,7 @@ def _subjects(rng: random.Random, kind: str) -> tuple[str, str]:
 
 
 def _of_kind(rng: random.Random) -> tuple[str, Claims]:
-    """A thing of a kind: who sold a trout sold a fish."""
+    """A thing and its kind: who sold a trout sold a fish."""
     name, spot = person(rng).name, at(rng.choice(SPOTS))
     word = rng.choice([w for w in WORLD.hypernym if w not in MASS_NOUNS])
     kind = WORLD.hypernym[word]

@@ -9,7 +9,7 @@ from mergescale.tasks.micro_world.mixture.mixture_task import Content, coin, mix
 from mergescale.tasks.micro_world.mixture.scenes import person
 from mergescale.tasks.micro_world.world import WORLD, a, join
 
-# fact: (what to ask for, how to say it); {p} the person, {v} the value.
+# fact: (its description, a statement of it); {p} is the person, {v} the value.
 _PERSON = {
     "home": ("the home town of {p}", "{p} comes from {v}"),
     "job": ("the job of {p}", "{p} is a {v}"),
@@ -28,7 +28,7 @@ _PLACE = {
 
 
 def _fact(rng: random.Random) -> tuple[str, str, str, str, str]:
-    """(subject, relation, value, what to ask for, how to say it)."""
+    """(subject, relation, value, its description, a statement of it)."""
     if coin(rng):
         while True:
             who = person(rng)
@@ -52,7 +52,7 @@ def _complete(rng: random.Random) -> Content:
 
 
 def _card(rng: random.Random) -> Content:
-    """A card with two fields, made up, told in a sentence."""
+    """An invented card with two fields, and the sentence that says the same."""
     name = person(rng).name
     drawn = {
         "animal": (a(rng.choice(("dog", "cat", "rabbit", "parrot", "horse", "goat"))), "has {v}"),
@@ -62,8 +62,8 @@ def _card(rng: random.Random) -> Content:
     }
     fields = rng.sample(tuple(drawn), 2)
     card = ", ".join(f"{field}: {drawn[field][0]}" for field in fields)
-    sentences = join([drawn[field][1].format(v=drawn[field][0]) for field in fields])
-    return Content({"card": card, "p": name}, f"{name} {sentences}.")
+    clauses = join([drawn[field][1].format(v=drawn[field][0]) for field in fields])
+    return Content({"card": card, "p": name}, f"{name} {clauses}.")
 
 
 TASKS = (

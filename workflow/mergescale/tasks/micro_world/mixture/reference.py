@@ -74,7 +74,7 @@ def _woman_and_man(rng: random.Random) -> list[str]:
 
 
 def _by_gender(rng: random.Random) -> tuple[str, str, str, str, str]:
-    """Text, pronoun, what is said, who is meant and the other one: "she" is the woman."""
+    """Text, pronoun, statement, referent and distractor: "she" is the woman."""
     names = _woman_and_man(rng)
     who, other = rng.sample(names, 2)
     he, deed = WORLD.people[who].he, rng.choice(_THEN)
@@ -83,7 +83,7 @@ def _by_gender(rng: random.Random) -> tuple[str, str, str, str, str]:
 
 
 def _by_number(rng: random.Random) -> tuple[str, str, str, str, str]:
-    """ "it" is the one thing, "they" are the many."""
+    """The same; "it" is the single thing, "they" are the several."""
     one, many = rng.sample(HERD, 2)
     nouns = [f"the {one}", f"the {plural(many)}"]
     pronouns, be = ("it", "they"), ("was", "were")
@@ -95,7 +95,7 @@ def _by_number(rng: random.Random) -> tuple[str, str, str, str, str]:
 
 
 def _by_sense(rng: random.Random) -> tuple[str, str, str, str, str]:
-    """ "it" is the thing of which the reason makes sense."""
+    """The same; "it" is the thing for which the reason makes sense."""
     number = rng.randrange(len(THING_MOTIVES))
     frame, *traits, _ = THING_MOTIVES[number]
     pair = rng.choice(PAIRS[number])
@@ -125,9 +125,9 @@ def _pronoun_check(rng: random.Random) -> Content:
 
 
 def _motive(rng: random.Random) -> tuple[str, str, str, str]:
-    """What a woman and a man did, a trait, the one who has it and the other one.
+    """A deed of a woman and a man, a trait, who has it, and the other person.
 
-    The sense of the deed tells who it is, or "her" and "his" do.
+    The sense of the deed decides who has it, or the pronouns "her" and "his".
     """
     names = _woman_and_man(rng)
     if coin(rng):
@@ -145,7 +145,7 @@ def _who_has_trait(rng: random.Random) -> Content:
 
 
 def _gap(rng: random.Random) -> Content:
-    """A name is missing from the reason."""
+    """A deed and a reason with a blank for a name."""
     said, trait, who, other = _motive(rng)
     return Content({"said": said, "trait": trait}, who, options(rng, who, [other]))
 

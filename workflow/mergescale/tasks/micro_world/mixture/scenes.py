@@ -53,7 +53,7 @@ class Scene:
         return at(self.spot)
 
     def with_part(self, part: str, other: Scene) -> Scene:
-        """This scene with one part of another one."""
+        """This scene with one part taken from another scene."""
         return replace(self, **{part: getattr(other, part)})
 
 

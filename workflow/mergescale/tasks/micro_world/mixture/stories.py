@@ -47,7 +47,7 @@ def _two_scenes(rng: random.Random) -> tuple[Scene, Scene]:
 
 
 def _find(rng: random.Random) -> Content:
-    """A short answer out of one of two sentences."""
+    """A question about one of two sentences."""
     one, two = _two_scenes(rng)
     asked = rng.choice((one, two))
     name, plain = asked.who.name, DEEDS[asked.deed]
@@ -79,7 +79,7 @@ def _check(rng: random.Random) -> Content:
 
 
 def _compare(rng: random.Random) -> Content:
-    """Two people or things with opposite qualities: which one is the big one?"""
+    """Two people or things with opposite qualities: which one has the given quality?"""
     kind = rng.choice(("person", "thing"))
     word, opposite = rng.sample(rng.choice(OPPOSITES[kind]), 2)
     one, two = (p.name for p in two_people(rng))
@@ -123,12 +123,12 @@ def _dialogue(rng: random.Random) -> Content:
 
 
 def _same_story(rng: random.Random) -> Content:
-    """Two sentences on one thing: told again in another order or by its opposite, or changed."""
+    """Two sentences about one thing: reworded by order or by the opposite, or changed."""
     if coin(rng):
-        sentences = scene(rng)
+        base = scene(rng)
         yes = coin(rng)
-        again = sentences if yes else another(rng, sentences, rng.choice(("who", "thing", "spot")))
-        first, second = sentences.tell(), f"it was {again.at} that {again.tell(spot=False)}"
+        again = base if yes else another(rng, base, rng.choice(("who", "thing", "spot")))
+        first, second = base.tell(), f"it was {again.at} that {again.tell(spot=False)}"
     else:
         kind = rng.choice(tuple(OPPOSITES))
         subject, word, opposite = state(rng, kind)
@@ -152,7 +152,7 @@ def _title(rng: random.Random) -> Content:
 
 
 def _likes(rng: random.Random) -> Content:
-    """Does somebody like the thing that the words are about?"""
+    """Whether an opinion about a thing is positive."""
     who = person(rng)
     yes = coin(rng)
     thing = rng.choice(("film", "song", "book", "game"))
@@ -166,22 +166,22 @@ def _likes(rng: random.Random) -> Content:
 
 
 def _rewrite(rng: random.Random) -> Content:
-    """Say a sentence anew: with another name, with no, as a question, in another order."""
-    sentences = scene(rng)
-    name, plain, thing = sentences.who.name, DEEDS[sentences.deed], a(sentences.thing)
-    other = another(rng, sentences, "who").who.name
-    text = sentences.tell(colour=False)
+    """Rewrite a sentence: with another name, negated, as a question, in another order."""
+    base = scene(rng)
+    name, plain, thing = base.who.name, DEEDS[base.deed], a(base.thing)
+    other = another(rng, base, "who").who.name
+    text = base.tell(colour=False)
     order, answer = rng.choice(
         (
             (
                 f"Put {other} for {name}.",
-                sentence(f"{other} {sentences.deed} {thing} {sentences.at}"),
+                sentence(f"{other} {base.deed} {thing} {base.at}"),
             ),
-            ("Say the opposite.", sentence(f"{name} did not {plain} {thing} {sentences.at}")),
-            ("Make a question of it.", sentence(f"did {name} {plain} {thing} {sentences.at}", "?")),
+            ("Say the opposite.", sentence(f"{name} did not {plain} {thing} {base.at}")),
+            ("Make a question of it.", sentence(f"did {name} {plain} {thing} {base.at}", "?")),
             (
                 "Put the end in front.",
-                sentence(f"{sentences.at} {text.removesuffix(f' {sentences.at}')}"),
+                sentence(f"{base.at} {text.removesuffix(f' {base.at}')}"),
             ),
         )
     )
@@ -189,8 +189,8 @@ def _rewrite(rng: random.Random) -> Content:
 
 
 def _good_english(rng: random.Random) -> Content:
-    sentences = scene(rng)
-    words = sentences.tell().split()
+    base = scene(rng)
+    words = base.tell().split()
     yes = coin(rng)
     if not yes:
         at = rng.randrange(len(words) - 1)

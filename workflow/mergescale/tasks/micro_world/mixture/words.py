@@ -47,7 +47,7 @@ def _meaning(rng: random.Random) -> Content:
 
 
 def _same_meaning(rng: random.Random) -> Content:
-    """Two words that mean the same, or that are opposites."""
+    """Two synonyms or two antonyms."""
     yes = coin(rng)
     pairs = tuple((SYNONYMS if yes else WORLD.antonym).items())
     first, second = rng.sample(rng.choice(pairs), 2)
@@ -79,7 +79,7 @@ def _odd_one_out(rng: random.Random) -> Content:
 
 
 def _same_kind(rng: random.Random) -> Content:
-    """Two things of one kind or of two: the comparison that word senses need as well."""
+    """Two things of one kind or of two kinds; word senses need the same comparison."""
     kind = rng.choice(KINDS)
     first = rng.choice(CATEGORIES[kind])
     same = coin(rng)
@@ -94,7 +94,7 @@ def _things(rng: random.Random, count: int) -> list[str]:
 
 
 def _lists(rng: random.Random) -> Content:
-    """One thing to do with a list of two to four words."""
+    """An operation on a list of two to four words."""
     words = _things(rng, rng.choice((2, 3, 4)))
     order, answer = rng.choice(
         (
@@ -128,7 +128,7 @@ def _sense_check(rng: random.Random) -> Content:
 
 
 def _uses(rng: random.Random, word: str, senses: tuple[int, ...]) -> list[str]:
-    """Different sentences with the word in these senses, no two of which WiC tests together."""
+    """Different sentences with the word in these senses; WiC evaluates no pair of them."""
     while True:
         frames = [rng.choice(SENSES[word][sense][1]) for sense in senses]
         if len(set(frames)) < len(frames):
