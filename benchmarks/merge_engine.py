@@ -173,14 +173,14 @@ def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> 
         "dtype": "bfloat16",
         **recipe,
     }
-    file, out, kept = folder / "recipe.yaml", folder / "ours", folder / "kept"
+    file, out, kept = folder / "recipe.yaml", folder / "ours", folder / "cache"
     file.write_text(yaml.safe_dump(content))
     for old in (out, kept):
         shutil.rmtree(old, ignore_errors=True)
     return measured(
         [
             sys.executable, "-m", "mergescale", "merge", str(file), str(out),
-            "--threads", str(threads), "--kept", str(kept), "--timing", str(folder / "timing.json"),
+            "--threads", str(threads), "--cache-dir", str(kept), "--timing", str(folder / "timing.json"),
             *(() if sync else ("--no-sync",)),
         ]
     )  # fmt: skip

@@ -40,7 +40,7 @@ def models(tmp_path):
 
 @pytest.fixture
 def refused(models, capsys):
-    """Runs a command that must fail with one sentence and leave every file as it was."""
+    """Runs a command that must fail with a one-line error and leave every file as it was."""
 
     def command(recipe, *said, out="out", more=(), name="merge"):
         file = models / "recipe.yaml"
@@ -54,9 +54,9 @@ def refused(models, capsys):
                 yaml.safe_dump(recipe if "merge_method" in recipe else whole, sort_keys=False)
             )
         before = tree(models)
-        kept = ("--kept", str(models / "kept"), "--threads", "1") if name == "merge" else ()
+        cache = ("--cache-dir", str(models / "cache"), "--threads", "1") if name == "merge" else ()
         target = (str(models / out),) if name == "merge" else ()
-        status = main([name, str(file), *target, *kept, *map(str, more)])
+        status = main([name, str(file), *target, *cache, *map(str, more)])
         printed = capsys.readouterr()
         assert status == 1 and not printed.out
         (line,) = printed.err.splitlines()
@@ -77,8 +77,8 @@ def accepted(models, capsys):
         whole = {"base": "base", "experts": EXPERTS, **recipe}
         (models / "recipe.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
         target = models / out
-        kept = ("--kept", str(models / "kept"), "--threads", "1")
-        status = main(["merge", str(models / "recipe.yaml"), str(target), *kept])
+        cache = ("--cache-dir", str(models / "cache"), "--threads", "1")
+        status = main(["merge", str(models / "recipe.yaml"), str(target), *cache])
         assert status == 0, capsys.readouterr().err
         capsys.readouterr()
         return load_file(target / "model.safetensors")
@@ -87,13 +87,13 @@ def accepted(models, capsys):
 
 
 def tree(folder):
-    """Every path with what it is and its bytes; kept thresholds are no part of a merge."""
+    """Every path with what it is and its bytes; cached thresholds do not count."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         if path.is_file()
         else (os.readlink(path) if path.is_symlink() else "folder")
         for path in folder.rglob("*")
-        if path != folder / "kept" and path.parent != folder / "kept"
+        if path != folder / "cache" and path.parent != folder / "cache"
     }
 
 

@@ -10,8 +10,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mergescale.cli.main import main
-from mergescale.merging.engine import statistics as stream_statistics
-from mergescale.merging.engine.estimate import estimate
+from mergescale.merging.engine import statistics
+from mergescale.merging.engine.estimate import estimate_folders
 from mergescale.merging.engine.memory import parse_bytes
 from mergescale.merging.recipes.recipe import read_recipe
 from mergescale.progress import ByteProgress
@@ -58,11 +58,15 @@ def run(models, capsys):
             yaml.safe_dump(whole if "merge_method" not in recipe else recipe, sort_keys=False)
         )
         if name == "merge":
-            more = (*more, "--kept", str(models / "kept"), "--threads", "2")
+            more = (*more, "--cache-dir", str(models / "cache"), "--threads", "2")
         assert main([name, str(file), *map(str, more)]) == 0
         return capsys.readouterr().out
 
     return command
+
+
+def estimated(recipe):
+    return estimate_folders(recipe.base, recipe.experts, recipe.merges)
 
 
 def test_one_merge_is_the_folder_itself(models, run):
@@ -97,21 +101,21 @@ def test_several_merges_from_one_read_are_those_made_one_by_one(models, run):
         ).read_bytes()
 
 
-def test_a_second_call_finds_the_merge_there(models, run):
+def test_an_existing_merge_is_skipped(models, run):
     run("merge", FOUR["ties"], models / "out")
     before = (models / "out/model.safetensors").stat().st_mtime_ns
-    assert "was there already" in run("merge", FOUR["ties"], models / "out")
+    assert "already exists, skipped" in run("merge", FOUR["ties"], models / "out")
     assert (models / "out/model.safetensors").stat().st_mtime_ns == before
 
 
-def test_thresholds_are_kept_for_the_next_merge(models, run, monkeypatch):
+def test_thresholds_are_cached_for_the_next_merge(models, run, monkeypatch):
     run("merge", FOUR["ties"], models / "first")
-    monkeypatch.setattr(stream_statistics, "thresholds", None)  # calling it would fail
+    monkeypatch.setattr(statistics, "compute_cutoffs", None)  # calling it would fail
     run("merge", {**FOUR["ties"], "lambda": 0.1}, models / "second")
-    assert len(list((models / "kept").iterdir())) == 2
+    assert len(list((models / "cache").iterdir())) == 2
 
 
-def test_what_a_16_bit_output_loses_is_told(models, run):
+def test_updates_that_a_16_bit_output_rounds_away_are_reported(models, run):
     recipe = {**FOUR["sum"], "lambda": 0.01, "dtype": "bfloat16"}
     printed = run("merge", recipe, models / "out")
     merged = load_file(models / "out/model.safetensors")
@@ -119,11 +123,13 @@ def test_what_a_16_bit_output_loses_is_told(models, run):
     record = json.loads((models / "out/merge.json").read_text())
     same = sum(int(merged[key].eq(base[key]).sum()) for key in SHAPES)
     assert 0.5 < record["rounded_away_fraction"] <= same / ELEMENTS
-    assert f"{record['rounded_away']:.1%} of the moved entries lost in bfloat16" in printed
-    assert f"{record['rounded_away']:.2%}" in (models / "out/README.md").read_text()
+    assert (
+        f"{record['rounded_away_fraction']:.1%} of the updates rounded away in bfloat16" in printed
+    )
+    assert f"{record['rounded_away_fraction']:.2%}" in (models / "out/README.md").read_text()
 
 
-def test_the_record_tells_inputs_by_content(models, run):
+def test_the_record_has_content_digests_of_the_inputs(models, run):
     run("merge", FOUR["sum"], models / "out")
     first = json.loads((models / "out/merge.json").read_text())["inputs"]
     assert set(first) == {"base", "math", "code"}
@@ -145,7 +151,7 @@ def test_the_record_tells_inputs_by_content(models, run):
     assert other["code"] == first["code"]
 
 
-def test_mergekits_file_is_understood(models, run):
+def test_a_mergekit_file_is_supported(models, run):
     recipe = {
         "merge_method": "ties",
         "base_model": str(models / "base"),
@@ -183,16 +189,16 @@ def test_check_reads_headers_only(models, run, monkeypatch):
     assert lines[-1] == "names, shapes, dtypes and tokenizers agree"
 
 
-def test_explain_tells_work_and_memory_before_anything_is_done(models, run):
+def test_explain_shows_formula_bytes_and_memory(models, run):
     printed = run("explain", {"merges": FOUR})
     assert "ties: TIES of code, math over" in printed
     assert "tau = disjoint_mean_i(w_i trim(tau_i))" in printed
-    assert "inputs: 454 kB; read in all passes: " in printed and "memory: at most 500 MB" in printed
+    assert "inputs: 454 kB\ntotal read: about " in printed and "memory: at most 500 MB" in printed
 
 
 def test_masks_are_counted_among_what_is_written(models, run):
     run("explain", {"method": "emr", "lambda": 1, "dtype": "bfloat16"})
-    work = estimate(read_recipe(models / "recipe.yaml"))
+    work = estimated(read_recipe(models / "recipe.yaml"))
     assert work.written == ELEMENTS * 2 + 9 * 8 + 2 * ELEMENTS
     run("merge", {"method": "emr", "lambda": 1, "dtype": "bfloat16"}, models / "out")
     size = sum(file.stat().st_size for file in (models / "out").glob("*.safetensors"))
@@ -212,12 +218,12 @@ def test_the_estimate_is_what_a_merge_moves(models, run):
             wanted.base,
             wanted.experts,
             wanted.into(models / f"out{len(list(models.iterdir()))}"),
-            progress=moved.append,
+            on_progress=moved.append,
         )
-        assert sum(moved) == estimate(wanted).moved
+        assert sum(moved) == estimated(wanted).moved
 
 
-def test_what_is_there_already_is_spared(models, run):
+def test_existing_merges_and_cached_thresholds_are_skipped(models, run):
     from mergescale.merging.engine.run import run_merges
 
     run("explain", {"merges": FOUR})
@@ -225,26 +231,26 @@ def test_what_is_there_already_is_spared(models, run):
     merges = wanted.into(models / "out")
 
     def made(some):
-        moved, spared, kept = [], [], models / "kept"
-        bytes_of = {"progress": moved.append, "spared": spared.append}
-        run_merges(wanted.base, wanted.experts, some, kept=kept, **bytes_of)
-        return sum(moved), sum(spared)
+        moved, skipped, cache = [], [], models / "cache"
+        bytes_of = {"on_progress": moved.append, "on_skipped": skipped.append}
+        run_merges(wanted.base, wanted.experts, some, cache_dir=cache, **bytes_of)
+        return sum(moved), sum(skipped)
 
-    whole, weights = estimate(wanted), ELEMENTS * 4 + 9 * 8
+    whole, weights = estimated(wanted), ELEMENTS * 4 + 9 * 8
     assert made(merges[:1])[1] == 0
     assert made(merges) == (whole.moved - weights, weights)
-    shutil.rmtree(models / "out/ties")  # its thresholds are kept
-    assert made(merges) == (whole.merged + weights, whole.looked + 3 * weights)
+    shutil.rmtree(models / "out/ties")  # its thresholds are cached
+    assert made(merges) == (whole.merging + weights, whole.statistics + 3 * weights)
     assert made(merges) == (0, whole.moved)
 
 
-def test_the_bar_knows_what_is_spared():
+def test_skipped_bytes_are_taken_off_the_total():
     progress = ByteProgress(1000, "merge")
     progress.add(100)
-    progress.spare(600)
+    progress.skip(600)
     progress.add(300)
     assert (progress.done, progress.total) == (400, 400)
-    assert re.fullmatch(r"0.00 GB in [\d.,]+ s, [\d,]+ MB/s", progress.summary())
+    assert re.fullmatch(r"400 B in [\d.,]+ s, [\d.]+ [kMG]?B/s", progress.summary())
 
 
 @pytest.mark.parametrize(

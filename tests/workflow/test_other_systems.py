@@ -59,7 +59,10 @@ def test_a_merge_that_reaches_the_disk_has_the_same_bytes(models, linux_taken_aw
     recipe.write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
 
     def merged(name):
-        assert main(["merge", str(recipe), str(models / name), "--kept", str(models / "kept")]) == 0
+        assert (
+            main(["merge", str(recipe), str(models / name), "--cache-dir", str(models / "cache")])
+            == 0
+        )
         return tree(models / name)
 
     with_linux = merged("one")
@@ -106,7 +109,7 @@ def test_a_drive_that_cannot_be_asked_is_left_to_the_system(
         monkeypatch.setattr(fcntl, "fcntl", refused)
         disk.sync_data(file.fileno())
         assert synced == [file.fileno()]
-    disk.sync(tmp_path)
+    disk.sync_path(tmp_path)
     assert len(synced) == 2
 
 
@@ -121,11 +124,11 @@ def test_the_peak_stands_in_for_memory_in_the_systems_own_unit(linux_taken_away,
 
 def test_without_sync_no_mark_outlives_a_start_that_nobody_tells(tmp_path, linux_taken_away):
     file = tmp_path / "journal.json"
-    tally = {"moving": [], "lost": [], "digests": [], "differs": []}
+    tally = {"num_updated": [], "num_rounded_away": [], "digests": [], "differs": []}
     mark = {"plan": "p", "boot": "an earlier one", "done": 3, "tally": tally}
     file.write_text(json.dumps(mark))
     linux_taken_away()
-    assert journal.this_boot() is None
+    assert journal.boot_id() is None
     assert journal.Journal(file, "p").done == 0
     file.write_text(json.dumps(mark | {"boot": None}))  # one that was synced
     assert journal.Journal(file, "p").done == 3

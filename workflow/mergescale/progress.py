@@ -66,8 +66,17 @@ class Progress:
         self._bar.close()
 
 
+def format_bytes(count: float) -> str:
+    """A number of bytes in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= 0.9995 * size:
+            digits = len(str(round(count / size)))
+            return f"{count / size:.{max(0, 3 - digits)}f} {unit}"
+    return f"{count:.0f} B"
+
+
 class ByteProgress:
-    """Bytes done of all, with bytes per second; use as a context manager."""
+    """Bytes done out of a total, with bytes per second; use as a context manager."""
 
     def __init__(self, total: int, label: str) -> None:
         self.total, self.done = total, 0
@@ -94,24 +103,23 @@ class ByteProgress:
             self._written = now
             rate = self._moved / (now - self._started)
             print(
-                f"{self.done / 1e9:.2f}/{self.total / 1e9:.2f} GB at {rate / 1e6:,.0f} MB/s",
+                f"{format_bytes(self.done)} of {format_bytes(self.total)} at "
+                f"{format_bytes(rate)}/s",
                 file=sys.stderr,
                 flush=True,
             )
 
-    def spare(self, count: int) -> None:
-        """Say that `count` bytes of the total need not be moved; no part of the rate."""
+    def skip(self, count: int) -> None:
+        """Take `count` bytes off the total that need not be moved; they do not enter the rate."""
         self.total -= count
         self._bar.total = self.total
         self._bar.refresh()
 
     def summary(self) -> str:
-        """How much was done in which time."""
+        """What was moved, in which time."""
         seconds = max(time.monotonic() - self._started, 1e-9)
-        return (
-            f"{self._moved / 1e9:,.2f} GB in {seconds:,.1f} s, "
-            f"{self._moved / seconds / 1e6:,.0f} MB/s"
-        )
+        rate = format_bytes(self._moved / seconds)
+        return f"{format_bytes(self._moved)} in {seconds:,.1f} s, {rate}/s"
 
     def __enter__(self) -> Self:
         return self

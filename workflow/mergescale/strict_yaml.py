@@ -1,4 +1,4 @@
-"""Reads a small YAML file from anyone: safely, within bounds, each key once."""
+"""Reads a small YAML file from untrusted sources: safely, within bounds, each key once."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def read_mapping(file: Path, *, may_be_empty: bool = False) -> dict[Any, Any]:
             gives a key twice, which YAML itself would silently drop.
     """
     try:
+        if file.is_dir():
+            raise _RefusedError(f"{file} is a directory, not a YAML file")
         with file.open("rb") as stream:
             text = stream.read(_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:

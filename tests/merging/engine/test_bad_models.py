@@ -1,4 +1,4 @@
-"""`merge` and `check` on bad models: one sentence, status 1, and nothing is written."""
+"""`merge` and `check` on bad models: a one-line error, status 1, and nothing is written."""
 
 import json
 import os
@@ -123,64 +123,67 @@ def changed(folder, update=None, drop=()):
 
 # what is wrong with the models: (how it comes about, what the sentence must say)
 MODELS = {
-    "missing shard": (missing_shard, ["math", INDEX, "names model-2.safetensors, which is not"]),
+    "missing shard": (
+        missing_shard,
+        ["math", INDEX, "names model-2.safetensors, which does not exist"],
+    ),
     "truncated file": (truncated, ["math/model.safetensors is truncated"]),
     "corrupt header": (corrupt_header, ["math/model.safetensors: the header is corrupt"]),
-    "pickles only": (only_pickles, ["math holds pickled weights only (pytorch_model.bin)"]),
-    "no weights": (remove("math/model.safetensors"), ["math holds no model.safetensors"]),
-    "no folder": (remove("math"), ["math is no folder"]),
-    "no base": (remove("base"), ["base is no folder"]),
+    "pickles only": (only_pickles, ["math has only pickled weights (pytorch_model.bin)"]),
+    "no weights": (remove("math/model.safetensors"), ["math has no model.safetensors"]),
+    "no folder": (remove("math"), ["math is not a directory"]),
+    "no base": (remove("base"), ["base is not a directory"]),
     "file for a folder": (
         lambda m: (remove("math")(m), write("math", "")(m)),
-        ["math is no folder"],
+        ["math is not a directory"],
     ),
     "weights that lead nowhere": (
         linked("math/model.safetensors", "nowhere"),
-        ["math holds no model.safetensors"],
+        ["math has no model.safetensors"],
     ),
     "weights that lead to themselves": (
         linked("math/model.safetensors", "model.safetensors"),
-        ["math holds no model.safetensors"],
+        ["math has no model.safetensors"],
     ),
-    "folder that leads to itself": (linked("math", "math"), ["math is no folder"]),
+    "folder that leads to itself": (linked("math", "math"), ["math is not a directory"]),
     "folder of weights": (
         lambda m: (remove("math/model.safetensors")(m), (m / "math/model.safetensors").mkdir()),
-        ["math holds no model.safetensors"],
+        ["math has no model.safetensors"],
     ),
     "empty file": (write("math/model.safetensors", ""), ["has 0 bytes"]),
-    "no tensors": (no_tensors, ["hold no tensors"]),
+    "no tensors": (no_tensors, ["have no tensors"]),
     "index is not JSON": (index_of("{"), [INDEX, "is not readable JSON"]),
-    "index is a list": (index_of("[]"), [INDEX, "it holds no mapping"]),
+    "index is a list": (index_of("[]"), [INDEX, "must be a JSON object"]),
     "index nested deep": (index_of("[" * 100_000), [INDEX, "is not readable JSON"]),
     "index without a map": (index_of("{}"), [INDEX, "weight_map must be a mapping"]),
     "index with a list": (index_of('{"weight_map": ["w"]}'), ["weight_map must be a mapping"]),
     "index with numbers": (index_of('{"weight_map": {"w": 1}}'), ["weight_map must be"]),
-    "index leads outside": (shard_outside, ["names '../model-1.safetensors', which is no file"]),
+    "index leads outside": (shard_outside, ["names '../model-1.safetensors', which is not a file"]),
     "index names a folder": (
         index_of('{"weight_map": {"w": "."}}'),
-        [INDEX, "names '.', which is no file beside it"],
+        [INDEX, "names '.', which is not a file beside it"],
     ),
     "index names nothing": (
         index_of('{"weight_map": {"w": ""}}'),
-        [INDEX, "names '', which is no"],
+        [INDEX, "names '', which is not"],
     ),
     "index names an absolute path": (
         index_of('{"weight_map": {"w": "/model.safetensors"}}'),
-        ["names '/model.safetensors', which is no file beside it"],
+        ["names '/model.safetensors', which is not a file beside it"],
     ),
     "index with a zero byte": (
         index_of('{"weight_map": {"w": "a\\u0000b"}}'),
-        ["names a\\x00b, which is not there"],
+        ["names a\\x00b, which does not exist"],
     ),
     "index names another file": (
         index_of('{"weight_map": {"w": "config.json"}}'),
-        ["math/config.json is no safetensors file"],
+        ["math/config.json is not a safetensors file"],
     ),
     "integers only": (everywhere(lambda n: torch.arange(4) + n), ["floating-point", "nothing to"]),
     "no element": (everywhere(lambda n: torch.ones(0, 4)), ["floating-point", "nothing to merge"]),
     "complex numbers": (
         everywhere(lambda n: torch.ones(4, dtype=torch.complex64) * n),
-        ["model.safetensors: tensor w has dtype C64, known are F64"],
+        ["model.safetensors: tensor w has dtype C64, must be one of F64"],
     ),
     "overlapping tensors": (
         header({"a": stored([2], 0, 8), "b": stored([2], 4, 12)}, bytes(12)),
@@ -192,7 +195,7 @@ MODELS = {
     ),
     "a header of 2**63 bytes": (
         lambda m: (m / "math/model.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}"),
-        ["math/model.safetensors is no safetensors file, or a truncated one"],
+        ["math/model.safetensors is not a safetensors file, or it is truncated"],
     ),
     "a header that is no text": (header(b'{"\xff": 1}'), ["the header is corrupt: 'utf-8' codec"]),
     "output embedding in one model only": (
@@ -201,7 +204,7 @@ MODELS = {
     ),
     "base that leads in a circle": (
         lambda m: (linked("base", "circle")(m), (m / "circle").symlink_to("base")),
-        ["base is no folder"],
+        ["base is not a directory"],
     ),
     "tensor in two shards": (tensor_in_two_shards, ["tensor w is in", "model-2.safetensors"]),
     "tensor in no shard": (tensor_in_no_shard, ["tensor lost is in", "but in no shard"]),
@@ -219,7 +222,7 @@ MODELS = {
         write("math/tokenizer.json", '{"model": {"vocab": {"b": 0}}}'),
         [
             "math",
-            "has another tokenizer than the base",
+            "has a different tokenizer than the base",
             "tokenizer.json differs",
             "write tokenizers: ignore",
         ],
@@ -231,11 +234,11 @@ MODELS = {
     ),
     "other vocabulary": (
         write("math/config.json", '{"vocab_size": 21}'),
-        ["math", "has a vocabulary of 21 in config.json", "one of 20", "write tokenizers: ignore"],
+        ["math", "has vocab_size 21 in config.json", "has 20", "write tokenizers: ignore"],
     ),
-    "base without configuration": (remove("base/config.json"), ["base holds no config.json"]),
+    "base without configuration": (remove("base/config.json"), ["base has no config.json"]),
     "broken configuration": (write("base/config.json", "{"), ["config.json is not readable JSON"]),
-    "configuration is a list": (write("math/config.json", "[]"), ["it holds no mapping"]),
+    "configuration is a list": (write("math/config.json", "[]"), ["must be a JSON object"]),
     "fp8": (fp8, ["tensor w is F8_E4M3, quantized", "bfloat16"]),
     "quantized": (
         write("math/config.json", '{"quantization_config": {"bits": 4}}'),
@@ -248,7 +251,7 @@ CONTENTS = {
     **{
         f"{value} in {folder}": (
             changed(folder, {"w": with_value((40, 25), value)}),
-            [label, "tensor w holds NaN or infinity"],
+            [label, "tensor w has NaN or infinity"],
         )
         for value in (float("nan"), float("inf"), float("-inf"))
         for folder, label in (("math", "math ("), ("base", "the base ("))
@@ -258,7 +261,7 @@ CONTENTS = {
             changed("math", {"w": with_value((40, 25), 3e38)})(m),
             changed("base", {"w": with_value((40, 25), -3e38)})(m),
         ),
-        ["math (", "tensor w less that of the base", "overflows fp32"],
+        ["math (", "tensor w minus that of the base", "overflows fp32"],
     ),
     "double beyond fp32": (
         changed("math", {"w": with_value((40, 25), 1.0).double() * 1e39}),
@@ -266,7 +269,7 @@ CONTENTS = {
     ),
     "expert equals the base": (
         copy_weights("base", "math"),
-        ["math", "holds the same weights as the base", "an expert differs from its base"],
+        ["math", "has the same weights as the base", "an expert must differ from its base"],
     ),
 }
 
@@ -329,4 +332,4 @@ def test_masks_of_one_name_are_refused(models, refused):
     for name in ("base", "math", "code"):
         change(models / name, {"b.w": torch.randn(2)})
     recipe = {"method": "emr", "lambda": 1, "experts": {"a": "math", "a.b": "code"}}
-    refused(recipe, "masks.safetensors would hold two tensors of one name: rename the experts")
+    refused(recipe, "masks.safetensors would have two tensors of the same name: rename the experts")

@@ -19,23 +19,23 @@ pytest_plugins = "merge_inputs"
 def test_a_folder_that_exists_is_left_alone(models, refused):
     (models / "out").mkdir()
     (models / "out/thesis.txt").write_text("mine")
-    refused(TIES, "out exists already and is not this merge", "remove it")
+    refused(TIES, "out already exists but has a different or incomplete merge", "delete it")
 
 
 @pytest.mark.parametrize("folder", ["base", "math"])
 def test_an_input_as_output_is_left_alone(refused, folder):
-    refused(TIES, f"{folder} exists already and is not this merge", out=folder)
+    refused(TIES, f"{folder} already exists but has a different or incomplete merge", out=folder)
 
 
 @pytest.mark.parametrize("kept", ["out", "out/kept", ".out.partial/kept", "./base/../out/kept"])
 def test_thresholds_kept_in_the_output_are_refused(models, refused, kept):
-    refused(TIES, "keep thresholds outside of the output", more=("--kept", models / kept))
+    refused(TIES, "must be outside of the output", more=("--cache-dir", models / kept))
 
 
 def test_thresholds_that_cannot_be_kept_stop_no_merge(models, capsys):
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     merge = ["merge", str(models / "recipe.yaml"), str(models / "out"), "--threads", "1"]
-    assert main([*merge, "--kept", str(models / "recipe.yaml")]) == 0
+    assert main([*merge, "--cache-dir", str(models / "recipe.yaml")]) == 0
     assert (models / "out/model.safetensors").is_file()
 
 
@@ -43,8 +43,11 @@ def test_paths_are_relative_to_the_recipe_and_to_where_the_command_is_called(mod
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     (models / "elsewhere").mkdir()
     monkeypatch.chdir(models / "elsewhere")
-    assert main(["merge", "../recipe.yaml", "made/out/", "--kept", "kept", "--threads", "1"]) == 0
-    assert {path.name for path in (models / "elsewhere").iterdir()} == {"made", "kept"}
+    assert (
+        main(["merge", "../recipe.yaml", "made/out/", "--cache-dir", "cache", "--threads", "1"])
+        == 0
+    )
+    assert {path.name for path in (models / "elsewhere").iterdir()} == {"made", "cache"}
     assert (models / "elsewhere/made/out/model.safetensors").is_file()
 
 
@@ -53,7 +56,7 @@ def test_names_of_folders_that_are_no_text_are_printed_escaped(models):
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     merge = [sys.executable, "-m", "mergescale", "merge", str(models / "recipe.yaml")]
     out = os.fsencode(models) + b"/\xff\x1b[2J"
-    run = subprocess.run([*merge, out, "--kept", str(models / "kept")], capture_output=True)
+    run = subprocess.run([*merge, out, "--cache-dir", str(models / "cache")], capture_output=True)
     assert run.returncode == 0, run.stderr
     assert b"\\udcff" in run.stdout and os.path.isfile(out + b"/merge.json")
     run = subprocess.run([*merge, out + b"/merge.json/x"], capture_output=True)
@@ -62,7 +65,7 @@ def test_names_of_folders_that_are_no_text_are_printed_escaped(models):
 
 def test_a_file_as_output_is_left_alone(models, refused):
     (models / "out").write_text("mine")
-    refused(TIES, "out exists already and is not this merge")
+    refused(TIES, "out already exists but has a different or incomplete merge")
 
 
 def test_a_file_in_place_of_the_parent_is_left_alone(models, refused):
@@ -74,7 +77,7 @@ def test_a_file_in_place_of_the_parent_is_left_alone(models, refused):
 def test_a_link_as_output_is_left_alone(models, refused, target):
     (models / "empty").mkdir()
     (models / "out").symlink_to(target)
-    refused(TIES, "out exists already and is not this merge")
+    refused(TIES, "out already exists but has a different or incomplete merge")
 
 
 @pytest.mark.parametrize("out", [".", "new/.."])
@@ -106,20 +109,20 @@ def test_times_that_cannot_be_written_are_a_sentence(models, capsys):
 
 def test_another_merge_under_the_name_is_left_alone(models, accepted, refused):
     accepted(TIES)
-    refused({**TIES, "lambda": 0.4}, "out exists already and is not this merge")
+    refused({**TIES, "lambda": 0.4}, "out already exists but has a different or incomplete merge")
 
 
 def test_a_merge_of_which_a_file_is_missing_is_not_found_there(models, accepted, refused):
     accepted(TIES)
     (models / "out/model.safetensors").unlink()
-    refused(TIES, "out exists already and is not this merge, or not all of it")
+    refused(TIES, "out already exists but has a different or incomplete merge")
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "[" * 100_000, "\udc80"])
 def test_a_broken_record_is_no_merge(models, accepted, refused, content):
     accepted(TIES)
     (models / "out/merge.json").write_bytes(content.encode(errors="surrogateescape"))
-    refused(TIES, "out exists already and is not this merge")
+    refused(TIES, "out already exists but has a different or incomplete merge")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
@@ -167,8 +170,8 @@ def test_an_interrupt_leaves_what_the_next_call_goes_on_with(models, accepted, m
     with monkeypatch.context() as patched:
         patched.setattr(output_folder.CheckpointWriter, "write", interrupted)
         merge = ["merge", str(models / "recipe.yaml"), str(models / "out")]
-        assert main([*merge, "--kept", str(models / "kept")]) == 130
-    assert capsys.readouterr().err.endswith("stopped; run the same command again to go on\n")
+        assert main([*merge, "--cache-dir", str(models / "cache")]) == 130
+    assert capsys.readouterr().err.endswith("stopped; run the same command again to resume\n")
     assert (models / ".out.partial").is_dir() and not (models / "out").exists()
     accepted(TIES)
     assert not (models / ".out.partial").exists()
@@ -207,7 +210,7 @@ def test_a_link_in_place_of_the_hidden_folder_is_not_emptied(models, refused):
     (models / "mine").mkdir()
     (models / "mine/thesis.txt").write_text("mine")
     (models / ".out.partial").symlink_to("mine")
-    refused(TIES, ".out.partial is a link: remove it")
+    refused(TIES, ".out.partial is a symbolic link: remove it")
 
 
 def test_links_in_the_hidden_folder_are_not_followed(models, accepted):
@@ -224,7 +227,7 @@ def test_an_input_in_the_hidden_folder_is_not_emptied(models, refused):
     (models / ".out.partial").mkdir()
     (models / "math").rename(models / ".out.partial/math")
     recipe = {**TIES, "experts": {"math": ".out.partial/math", "code": "code"}}
-    refused(recipe, "math (", "lies in", ".out.partial")
+    refused(recipe, "math (", "is in", ".out.partial")
 
 
 def test_an_output_inside_an_input_leaves_the_input_as_it_is(models, accepted):
@@ -242,7 +245,7 @@ def test_an_empty_folder_as_output_is_filled(models, accepted):
 @pytest.mark.parametrize("content", ["{}", "[]", '{"": "0x1p99999"}', '{"": 1}', "[" * 100_000])
 def test_damaged_thresholds_are_computed_again(models, accepted, content):
     first = accepted(TIES)
-    for file in (models / "kept").iterdir():
+    for file in (models / "cache").iterdir():
         file.write_text(content)
     again = accepted(TIES, out="again")
     assert all(first[name].equal(again[name]) for name in first)

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from engine_models import contents, folders, of, wanted  # noqa: F401
 
-from mergescale.checkpoints.blocks import method_bytes
-from mergescale.merging.engine import batches as batching
-from mergescale.merging.engine.batches import batches
-from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine import merge_spec
+from mergescale.merging.engine.memory import method_bytes
+from mergescale.merging.engine.merge_spec import Merge, batch_merges
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.registry import get_method
 
@@ -20,7 +19,7 @@ def merge(name, lam=0.5, seed=None, **parameters):
     return Merge(Path(name), method, EIGHT, lam, method.canonical(parameters), seed=seed)
 
 
-def materialize(merges, batch):
+def held_bytes(merges, batch):
     """Bytes of an element that a batch of the compiled path holds: what methods make and share."""
     own = [merges[numbers[0]] for numbers in batch]
     masked = sum(len(m.experts) for m in own if m.method.stochastic or m.method.masks)
@@ -31,7 +30,7 @@ def materialize(merges, batch):
 
 def test_merges_of_one_task_vector_come_together():
     merges = [merge("ties", lam, density=d) for lam in (0.1, 0.2) for d in (0.1, 0.2)]
-    assert batches(merges, 8) == [[[0, 2], [1, 3]]]
+    assert batch_merges(merges, 8) == [[[0, 2], [1, 3]]]
 
 
 @pytest.mark.parametrize("name", ["dare_ties", "emr", "ties", "averaging"])
@@ -52,11 +51,11 @@ def test_a_batch_fits_the_memory_that_is_counted(name):
             for density in range(1, 12)
             for seed in range(4 if stochastic else 1)
         ]
-    found = batches(merges, 8)
+    found = batch_merges(merges, 8)
     assert sorted(n for batch in found for numbers in batch for n in numbers) == list(
         range(len(merges))
     )
-    assert all(materialize(merges, batch) + 4 * 8 + 20 <= method_bytes(8) for batch in found)
+    assert all(held_bytes(merges, batch) + 4 * 8 + 20 <= method_bytes(8) for batch in found)
     assert name == "emr" or len(found) < len(merges) / 2
     # Random numbers are drawn again only where a seed's merges fill more than a batch.
     seeds = [{merges[n[0]].seed for n in batch} for batch in found]
@@ -72,5 +71,5 @@ def test_batches_change_no_bit(folders, tmp_path, monkeypatch):  # noqa: F811
         return [contents(each.folder) for each in merges]
 
     together = made("together")
-    monkeypatch.setattr(batching, "method_bytes", lambda experts: 0)  # one by one
+    monkeypatch.setattr(merge_spec, "method_bytes", lambda experts: 0)  # one by one
     assert made("alone") == together

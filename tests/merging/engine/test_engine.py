@@ -19,9 +19,10 @@ from engine_models import (  # noqa: F401
 )
 from safetensors import safe_open
 
-from mergescale.checkpoints import blocks as streaming_pieces
-from mergescale.checkpoints.blocks import BLOCK, block_elements, element_bytes
+from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
+from mergescale.merging.engine import memory
+from mergescale.merging.engine.memory import block_elements, element_bytes
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.ops.cast import apply_task_vector
@@ -44,7 +45,7 @@ def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, n
 def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
     experts = {name: path for name, path in folders.items() if name != "base"}
     working = blocks * BLOCK * element_bytes(len(experts))
-    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": working})
     assert block_elements(len(experts), threads) == blocks * BLOCK
     merges = [wanted(tmp_path, name) for name in METHODS]
     run_merges(folders["base"], experts, merges, threads=threads)
@@ -127,7 +128,9 @@ def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole
     for number in range(2):
         told = []
         merges = [wanted(tmp_path / str(number), name) for name in ("ties", "breadcrumbs")]
-        run_merges(folders["base"], experts, merges, kept=tmp_path / "kept", progress=told.append)
+        run_merges(
+            folders["base"], experts, merges, cache_dir=tmp_path / "cache", on_progress=told.append
+        )
         read.append(sum(told))
         for merge in merges:
             assert contents(merge.folder) == whole[merge.method.name]
@@ -136,11 +139,11 @@ def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole
 
 def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
     experts = {name: path for name, path in folders.items() if name != "base"}
-    run_merges(folders["base"], experts, [wanted(tmp_path / "a", "ties")], kept=tmp_path / "k")
+    run_merges(folders["base"], experts, [wanted(tmp_path / "a", "ties")], cache_dir=tmp_path / "k")
     for file in (tmp_path / "k").iterdir():
         file.write_text("{")
     merge = wanted(tmp_path / "b", "ties")
-    run_merges(folders["base"], experts, [merge], kept=tmp_path / "k")
+    run_merges(folders["base"], experts, [merge], cache_dir=tmp_path / "k")
     assert contents(merge.folder) == whole["ties"]
 
 

@@ -10,16 +10,16 @@ from engine_models import contents, split
 from merging_oracle import kept_number, oracle, random_model, write_model
 from safetensors.torch import load_file
 
-from mergescale.checkpoints import blocks as streaming_pieces
-from mergescale.checkpoints.blocks import BLOCK, element_bytes
+from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
 from mergescale.checkpoints.reader import CheckpointReader
-from mergescale.merging.engine import statistics as stream_statistics
+from mergescale.merging.engine import memory, statistics
 from mergescale.merging.engine.engine import Engine
 from mergescale.merging.engine.estimate import estimate_io
+from mergescale.merging.engine.memory import element_bytes
 from mergescale.merging.engine.merge_spec import Merge
+from mergescale.merging.engine.passes import TieBudget, locate_tie_cutoffs
 from mergescale.merging.engine.run import run_merges
-from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
 from mergescale.merging.in_memory import read_task_vectors
 from mergescale.merging.ops.cast import apply_task_vector
 from mergescale.merging.ops.kernels import loading
@@ -112,11 +112,11 @@ def test_just_the_share_is_kept(folders, point):
 
 @pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (3, 1), (2, 2), (2, 100)])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_pieces_threads_and_loops_change_no_bit(
+def test_blocks_threads_and_kernels_change_no_bit(
     folders, whole, tmp_path, monkeypatch, threads, blocks, compiled
 ):
     working = blocks * BLOCK * element_bytes(len(EXPERTS))
-    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": working})
     monkeypatch.setattr(loading, "MIN_BYTES", 0 if compiled else 10**12)
     merges = merges_into(tmp_path)
     run_merges(folders["base"], experts_of(folders), merges, threads=threads)
@@ -135,9 +135,9 @@ def test_sharded_inputs_change_no_bit(folders, whole, tmp_path):
 
 
 @pytest.mark.parametrize("scope", ["model", "tensor"])
-def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, scope):
+def test_breadcrumbs_remove_exactly_a_fraction_too(folders, tmp_path, monkeypatch, scope):
     working = BLOCK * element_bytes(len(EXPERTS))
-    monkeypatch.setattr(streaming_pieces, "WORKING_BYTES", {"cpu": working})
+    monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": working})
     crumbs = get_method("breadcrumbs")
     settings = {"density": 0.15, "outliers": 0.1, "ties": "first", "trim_scope": scope}
     parameters = crumbs.canonical(settings)
@@ -149,22 +149,22 @@ def test_breadcrumbs_take_away_just_a_share_too(folders, tmp_path, monkeypatch, 
     assert_whole([merge], [{n: w.numpy().tobytes() for n, w in expected.items()}])
 
 
-def test_what_is_kept_from_before_changes_no_bit(folders, whole, tmp_path, monkeypatch):
-    experts, kept = experts_of(folders), tmp_path / "kept"
-    run_merges(folders["base"], experts, merges_into(tmp_path / "a"), kept=kept)
-    files = sorted(kept.iterdir())
+def test_cached_thresholds_change_no_bit(folders, whole, tmp_path, monkeypatch):
+    experts, cache = experts_of(folders), tmp_path / "cache"
+    run_merges(folders["base"], experts, merges_into(tmp_path / "a"), cache_dir=cache)
+    files = sorted(cache.iterdir())
     assert len(files) == len(EXPERTS) * len(POINTS)
     files[0].write_text(files[0].read_text().replace("0x", "", 1)[:-3])  # damaged
     computed = []
-    thresholds = stream_statistics.thresholds
+    compute_cutoffs = statistics.compute_cutoffs
 
-    def counting(engine, wanted, *more):
-        computed.extend(wanted.items())
-        return thresholds(engine, wanted, *more)
+    def counting(reader, requested, *more):
+        computed.extend(requested.items())
+        return compute_cutoffs(reader, requested, *more)
 
-    monkeypatch.setattr(stream_statistics, "thresholds", counting)
+    monkeypatch.setattr(statistics, "compute_cutoffs", counting)
     again = merges_into(tmp_path / "b")
-    run_merges(folders["base"], experts, again, kept=kept)
+    run_merges(folders["base"], experts, again, cache_dir=cache)
     assert_whole(again, whole)
     assert len({(expert, *wishes) for expert, wishes in computed}) == 1
 
@@ -189,7 +189,7 @@ def test_nothing_is_chosen_among_zeros(tmp_path):
     for ties in ("all", "first"):
         told = []
         merge = ties_merge(tmp_path / ties, density=0.2, ties=ties)
-        (done,) = run_merges(folders["base"], experts_of(folders), [merge], progress=told.append)
+        (done,) = run_merges(folders["base"], experts_of(folders), [merge], on_progress=told.append)
         read[ties], records[ties] = sum(told), done.record
     assert contents(tmp_path / "all") == contents(tmp_path / "first")
     assert read["all"] == read["first"]
@@ -198,7 +198,7 @@ def test_nothing_is_chosen_among_zeros(tmp_path):
         assert 0.07 < share < 0.1  # zeros are no part of it
 
 
-def test_the_record_tells_what_was_really_kept(folders, tmp_path):
+def test_the_record_has_the_fraction_that_was_kept(folders, tmp_path):
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, experts_of(folders))
     elements = sum(w.numel() for w in vectors["expert0"].values())
@@ -212,10 +212,8 @@ def test_the_record_tells_what_was_really_kept(folders, tmp_path):
             assert (number == kept_number(elements, 0.2, "up")) == (ties == "first")
 
 
-def test_the_look_ends_where_there_is_no_more_room(folders, monkeypatch):
-    monkeypatch.setattr(
-        streaming_pieces, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))}
-    )
+def test_the_tie_pass_ends_when_all_ties_are_located(folders, monkeypatch):
+    monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))})
     with (
         CheckpointReader.open(folders["base"]) as base,
         CheckpointReader.open(folders["expert1"]) as expert,
@@ -230,39 +228,37 @@ def test_the_look_ends_where_there_is_no_more_room(folders, monkeypatch):
             (inside[1], ("zone", int(at["zone"][0])), BLOCK + 100 + 1 + 45 + BLOCK),
         ):
             read = []
-            rooms = {(0, room): TieBudget(0.125, room)}
-            ends = locate_tie_cutoff(engine, rooms, list(vector), read.append)
+            budgets = {(0, room): TieBudget(0.125, room)}
+            ends = locate_tie_cutoffs(engine.reader, budgets, list(vector), read.append)
             assert ends == {(0, room): end}
             assert sum(read) == elements * 8
 
 
-def test_the_further_look_is_expected_and_at_most_one(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        streaming_pieces, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))}
-    )
+def test_the_tie_pass_is_estimated_as_one_more_pass_at_most(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": BLOCK * element_bytes(len(EXPERTS))})
     with ExitStack() as opened:
         sources = {
             n: opened.enter_context(CheckpointReader.open(folder)) for n, folder in folders.items()
         }
         base = sources.pop("base")
         works = [
-            estimate_io(base, sources, [ties_merge(tmp_path / "m", density=0.2, ties=at)])
+            estimate_io(base, sources, [ties_merge(tmp_path / "m", density=0.2, ties=at)], {})
             for at in ("all", "first")
         ]
-    assert works[0].looked * 1.5 == works[1].looked
-    told, spared = [], []
+    assert works[0].statistics * 1.5 == works[1].statistics
+    told, skipped = [], []
     run_merges(
         folders["base"],
         experts_of(folders),
         [ties_merge(tmp_path / "m", density=0.2)],
-        progress=told.append,
-        spared=spared.append,
+        on_progress=told.append,
+        on_skipped=skipped.append,
     )
     assert works[0].moved < sum(told) < works[1].moved
-    assert sum(told) + sum(spared) == works[1].moved
+    assert sum(told) + sum(skipped) == works[1].moved
 
 
-def test_an_expert_of_its_own(tmp_path):
+def test_an_expert_overrides_the_parameter(tmp_path):
     """A flag of one expert, and the default for one where the others have the flag."""
     folders = models_in(tmp_path, SMALL)
     base = read_weights(folders["base"])
@@ -275,7 +271,7 @@ def test_an_expert_of_its_own(tmp_path):
             EXPERTS,
             1.0,
             parameters=TIES.canonical({"density": 0.3, "ties": shared}),
-            own=own,
+            overrides=own,
         )
         run_merges(folders["base"], experts_of(folders), [merge])
         expected = oracle("ties", vectors, own=own, density=0.3, ties=shared)
@@ -286,7 +282,7 @@ def test_an_expert_of_its_own(tmp_path):
             )
 
 
-def test_a_recipe_says_it_once_for_all_or_for_one_expert(tmp_path, capsys):
+def test_a_recipe_sets_it_for_all_or_for_one_expert(tmp_path, capsys):
     from mergescale.cli.main import main
 
     models_in(tmp_path, SMALL)
@@ -297,7 +293,7 @@ def test_a_recipe_says_it_once_for_all_or_for_one_expert(tmp_path, capsys):
         "method: ties\ndensity: 0.2\nlambda: 1\nties: first\n"
     )
     command = ["merge", str(recipe), str(tmp_path / "out"), "--threads", "1"]
-    assert main([*command, "--kept", str(tmp_path / "kept")]) == 0
+    assert main([*command, "--cache-dir", str(tmp_path / "cache")]) == 0
     record = json.loads((tmp_path / "out/merge.json").read_text())
     assert record["recipe"]["parameters"]["ties"] == "first"
     assert record["recipe"]["experts"]["expert1"]["ties"] == "all"

@@ -24,15 +24,15 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mergescale.cli.main import main
 from mergescale.merging.engine import journal
-from mergescale.checkpoints import blocks as pieces
-from mergescale.checkpoints.writer import OutputFolder
-journal._SECONDS_BETWEEN_MARKS = 0.001
-pieces.WORKING_BYTES = {"cpu": 0}
-write = OutputFolder.write
+from mergescale.merging.engine import memory
+from mergescale.checkpoints.writer import CheckpointWriter
+journal._SECONDS_BETWEEN_COMMITS = 0.001
+memory.WORKING_BYTES = {"cpu": 0}
+write = CheckpointWriter.write
 def slow(self, *arguments, **more):
     time.sleep(0.01)
     return write(self, *arguments, **more)
-OutputFolder.write = slow
+CheckpointWriter.write = slow
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -78,7 +78,7 @@ def whole(models, tmp_path_factory):
 def command(models, out, *more):
     return [
         *(sys.executable, "-c", SLOW, "merge", str(models / "recipe.yaml"), str(out)),
-        *("--threads", "1", "--memory-limit", "2GB", "--kept", str(models / "kept"), *more),
+        *("--threads", "1", "--memory-limit", "2GB", "--cache-dir", str(models / "cache"), *more),
     ]
 
 
@@ -137,7 +137,7 @@ def test_a_stopped_merge_says_so_and_goes_on(models, whole, tmp_path, stop, stat
     process.send_signal(stop)
     printed, said = process.communicate()
     assert process.returncode == status, said
-    assert said.splitlines()[-1] == "mergescale: stopped; run the same command again to go on"
+    assert said.splitlines()[-1] == "mergescale: stopped; run the same command again to resume"
     assert "Traceback" not in said and not printed
     assert marked(out) and not (out / "ties").exists() and not (out / "dare").exists()
     subprocess.run(command(models, out), check=True, capture_output=True)
@@ -145,7 +145,7 @@ def test_a_stopped_merge_says_so_and_goes_on(models, whole, tmp_path, stop, stat
     assert not list(out.glob(".*"))
 
 
-@pytest.mark.skipif(journal.this_boot() is None, reason="nobody tells when the machine started")
+@pytest.mark.skipif(journal.boot_id() is None, reason="nobody tells when the machine started")
 @pytest.mark.parametrize("restarted", [False, True])
 def test_without_sync_marks_hold_until_the_machine_is_started_again(
     models, whole, tmp_path, restarted
@@ -170,7 +170,7 @@ def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mergescale.merging.engine.check.check_recipe", interrupted)
+    monkeypatch.setattr("mergescale.merging.engine.check.check_models", interrupted)
     assert main(["check", str(models / "recipe.yaml")]) == 130
     assert capsys.readouterr().err == "mergescale: stopped\n"
 
@@ -186,8 +186,8 @@ def test_output_that_nobody_reads_is_no_traceback(models):
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_outputs_are_no_fault(models, whole, tmp_path, closed):
-    out, kept = tmp_path / "out", tmp_path / "kept"
+    out, kept = tmp_path / "out", tmp_path / "cache"
     merge = [sys.executable, "-m", "mergescale", "merge", models / "recipe.yaml", out]
-    merge += ["--kept", kept, "--memory-limit", "2GB"]
+    merge += ["--cache-dir", kept, "--memory-limit", "2GB"]
     assert subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *merge]).returncode == 0
     assert contents(out) == contents(whole)

@@ -61,7 +61,7 @@ def test_the_command_takes_a_gpu(models, accepted):
     recipe = {"method": "ties", "density": 0.2, "lambda": 0.5}
     expected = accepted(recipe)
     merge = ["merge", str(models / "recipe.yaml"), str(models / "gpu"), "--device", "cuda"]
-    assert main([*merge, "--kept", str(models / "kept-gpu"), "--memory-limit", "4GB"]) == 0
+    assert main([*merge, "--cache-dir", str(models / "cache-gpu"), "--memory-limit", "4GB"]) == 0
     found = load_file(models / "gpu" / "model.safetensors")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 

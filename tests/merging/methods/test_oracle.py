@@ -133,7 +133,7 @@ def check_folder(folders, out, name, *, lam=1.0, weights=None, own=None, **setti
         experts,
         lam,
         parameters=method.canonical(settings),
-        own=own or {},
+        overrides=own or {},
         weights=weights or {},
         seed=seed,
     )

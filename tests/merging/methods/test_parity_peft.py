@@ -11,7 +11,7 @@ from merging_oracle import random_task_vectors
 from peft.utils import merge_utils
 
 from mergescale.merging.ops.mask import bernoulli_mask
-from mergescale.merging.recipes.presets import preset_settings
+from mergescale.merging.recipes.presets import preset_parameters
 from mergescale.merging.registry import get_method
 
 SHAPES = {"embed": (37, 8), "layer.weight": (10, 10), "norm": (5,), "one": (1, 1), "scalar": ()}
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The density 1.0 is greater than 
 def ours(name, vectors, **settings):
     method = get_method(name)
     seed = SEED if method.stochastic else None
-    return method.tau(vectors, seed=seed, **preset_settings("peft", method) | settings)
+    return method.tau(vectors, seed=seed, **preset_parameters("peft", method) | settings)
 
 
 def theirs(name, vectors, weights, tensor, *density):

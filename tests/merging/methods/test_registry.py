@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from mergescale.merging.recipes.mergekit import as_recipe
-from mergescale.merging.recipes.presets import PRESETS, preset_settings
+from mergescale.merging.recipes.mergekit import convert_recipe
+from mergescale.merging.recipes.presets import PRESETS, preset_parameters
 from mergescale.merging.registry import all_methods, get_method, method_names
 
 
@@ -55,11 +55,11 @@ def test_defaults_are_the_paper_s_grid():
 def test_presets_set_flags_that_methods_have():
     for name in PRESETS:
         for method in all_methods().values():
-            settings = preset_settings(name, method)
+            settings = preset_parameters(name, method)
             assert settings.items() <= method.sweep(settings)[0].items()
-    assert not any(preset_settings("paper", method) for method in all_methods().values())
+    assert not any(preset_parameters("paper", method) for method in all_methods().values())
     with pytest.raises(ValueError, match="preset is 'mine', allowed are paper, mergekit, peft"):
-        preset_settings("mine", get_method("ties"))
+        preset_parameters("mine", get_method("ties"))
 
 
 def test_settings_replace_defaults():
@@ -135,11 +135,11 @@ def test_what_mergekit_s_file_says_is_done_or_refused(method, parameters, own, m
     models = [{"model": "a", "parameters": own}, {"model": "b"}]
     content = {"merge_method": method, "base_model": "base", "models": models}
     with pytest.raises(ValueError, match=message):
-        as_recipe(content | {"parameters": parameters})
+        convert_recipe(content | {"parameters": parameters})
 
 
 def test_weights_of_mergekit_s_linear_must_add_up_to_1_or_be_made_to():
     content = {"merge_method": "linear", "models": [{"model": "a"}, {"model": "b"}]}
-    assert as_recipe(content)["experts"] == {"b": {"path": "b", "weight": 0.5}}
+    assert convert_recipe(content)["experts"] == {"b": {"path": "b", "weight": 0.5}}
     with pytest.raises(ValueError, match="needs weights that add up to 1"):
-        as_recipe(content | {"parameters": {"normalize": False}})
+        convert_recipe(content | {"parameters": {"normalize": False}})

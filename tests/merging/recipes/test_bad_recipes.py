@@ -1,4 +1,4 @@
-"""Recipes that are refused: one sentence that names the key, status 1, nothing is written."""
+"""Bad recipes: a one-line error that names the key, status 1, and nothing is written."""
 
 import os
 
@@ -37,6 +37,10 @@ RECIPES = {
     "no density": ({"method": "ties", "lambda": 1}, ["ties needs density"]),
     "bad choice": ({**TIES, "trim_scope": "layer"}, ["trim_scope is 'layer'", "model, tensor"]),
     "bad lambda": ({**TIES, "lambda": -1}, ["lambda is -1, must be in [0, 1]"]),
+    "lambda above 1": (
+        {**TIES, "lambda": 1.5},
+        ["lambda is 1.5, must be in [0, 1]: larger values are not supported so far"],
+    ),
     "lambda as text": ({**TIES, "lambda": "1"}, ["lambda is the text '1', not a number"]),
     "no lambda": ({"method": "ties", "density": 0.2}, ["ties needs lambda, which must be"]),
     "null lambda": ({**TIES, "lambda": None}, ["ties needs lambda, which must be in [0, 1]"]),
@@ -48,13 +52,13 @@ RECIPES = {
     ),
     "seed that is no number, where none is drawn": (
         {**TIES, "seed": "x"},
-        ["seed is 'x', allowed"],
+        ["seed is 'x', must be"],
     ),
-    "infinite lambda": ({**TIES, "lambda": float("inf")}, ["lambda is inf, must be in"]),
+    "infinite lambda": ({**TIES, "lambda": float("inf")}, ["lambda is inf, must be in [0, 1]"]),
     "experts is an empty list": ({**TIES, "experts": []}, ["experts must be a mapping"]),
     "expert is the recipe": (
         {**TIES, "experts": {"a": "recipe.yaml"}},
-        ["recipe.yaml is no folder"],
+        ["recipe.yaml is not a directory"],
     ),
     "name that turns letters round": (
         {**TIES, "experts": {"a\u202eb": "math"}},
@@ -70,11 +74,11 @@ RECIPES = {
     ),
     "bad weight": (
         {**TIES, "experts": {"math": {"path": "math", "weight": "2"}, "code": "code"}},
-        ["experts.math.weight is the text '2', not a number (write 2.0), allowed is a number"],
+        ["experts.math.weight is the text '2', not a number (write 2.0), must be a number"],
     ),
     "infinite weight": (
         {**TIES, "experts": {"math": {"path": "math", "weight": float("inf")}, "code": "code"}},
-        ["experts.math.weight is inf, allowed is a number between"],
+        ["experts.math.weight is inf, must be a number between"],
     ),
     "weights, which is no key": ({**TIES, "weights": {"math": 2}}, ["'weights'", "allowed: base"]),
     "bad parameter of an expert": (
@@ -103,7 +107,7 @@ RECIPES = {
     **{
         f"weight in {method}": (
             {"method": method, "experts": {"math": {"path": "math", "weight": 2}, "code": "code"}},
-            [f"experts.math.weight: {method} knows no weights"],
+            [f"experts.math.weight: {method} does not use weights"],
         )
         for method in ("slerp", "model_stock")
     },
@@ -122,19 +126,28 @@ RECIPES = {
     },
     "bad tokenizers": (
         {**TIES, "tokenizers": "union"},
-        ["tokenizers is 'union', allowed are same"],
+        ["tokenizers is 'union'; allowed: same"],
     ),
-    "tokenizers as a list": ({**TIES, "tokenizers": ["same"]}, ["tokenizers is ['same'], allowed"]),
-    "unknown preset": ({**TIES, "preset": "papers"}, ["preset is 'papers', allowed are paper"]),
-    "preset is a list": ({**TIES, "preset": ["paper"]}, ["preset is ['paper'], allowed are"]),
-    "bad dtype": ({**TIES, "dtype": "int8"}, ["dtype is 'int8', allowed are float32, bfloat16"]),
-    "dtype is a list": ({**TIES, "dtype": ["float32"]}, ["dtype is ['float32'], allowed are"]),
-    "bad shard_size": ({**TIES, "shard_size": "5XB"}, ["shard_size: '5XB' is no amount"]),
-    "shard_size of nothing": ({**TIES, "shard_size": 0.5}, ["shard_size: 0.5 is no amount"]),
-    "shard_size of many digits": ({**TIES, "shard_size": "9" * 400}, ["shard_size", "no amount"]),
+    "tokenizers as a list": ({**TIES, "tokenizers": ["same"]}, ["tokenizers is ['same']; allowed"]),
+    "unknown preset": (
+        {**TIES, "preset": "papers"},
+        ["preset is 'papers'; did you mean paper? allowed: paper"],
+    ),
+    "preset is a list": (
+        {**TIES, "preset": ["paper"]},
+        ["preset is ['paper']; did you mean paper? allowed"],
+    ),
+    "bad dtype": ({**TIES, "dtype": "int8"}, ["dtype is 'int8'; allowed: float32, bfloat16"]),
+    "dtype is a list": ({**TIES, "dtype": ["float32"]}, ["dtype is ['float32']; allowed:"]),
+    "bad shard_size": ({**TIES, "shard_size": "5XB"}, ["shard_size: '5XB' is not an amount"]),
+    "shard_size of nothing": ({**TIES, "shard_size": 0.5}, ["shard_size: 0.5 is not an amount"]),
+    "shard_size of many digits": (
+        {**TIES, "shard_size": "9" * 400},
+        ["shard_size", "not an amount"],
+    ),
     "bad seed": (
         {"method": "dare_ties", "density": 0.2, "lambda": 1, "seed": 0.5},
-        ["seed is 0.5, allowed is a whole number"],
+        ["seed is 0.5, must be a whole number"],
     ),
     "too many experts": (
         {"method": "slerp", "experts": {"a": "base", "b": "math", "c": "code"}},
@@ -155,13 +168,13 @@ RECIPES = {
     "name that is no text": ({**TIES, "experts": {1: "math"}}, ["experts.1 is not text"]),
     "name that YAML reads as a boolean": (
         START + "merges: {on: {method: averaging}}",
-        ["merges.True is not text; a name like this needs quotes"],
+        ["merges.True is not text; put such a name in quotes"],
     ),
     "names that do not compare": ({**TIES, None: 1, 2: 3}, ["None is not text"]),
-    "folder with a zero byte": ({**TIES, "experts": {"a": "ma\0th"}}, ["cannot be a folder"]),
+    "folder with a zero byte": ({**TIES, "experts": {"a": "ma\0th"}}, ["cannot be a path"]),
     "folder of half a letter": (
         START.replace("math: math", 'math: "\\uD800"') + "method: averaging",
-        ["cannot be a folder"],
+        ["cannot be a path"],
     ),
     "folder of a very long name": ({**TIES, "experts": {"a": "m" * 300}}, ["mmm"]),
     "folder of an unknown user": (
@@ -170,7 +183,7 @@ RECIPES = {
     ),
     "list with equal names": (
         {**TIES, "experts": ["math", "other/math"]},
-        ["experts lists 'math' twice: give them names"],
+        ["experts lists 'math' twice: write a mapping"],
     ),
     "list of numbers": ({**TIES, "experts": [1, 2]}, ["experts.1 must be a folder"]),
     "the same folder twice": (
@@ -184,7 +197,7 @@ RECIPES = {
     "no base": ({**TIES, "base": None}, ["base must be the folder of the base model"]),
     "base is a list": ({**TIES, "base": ["base"]}, ["base must be the folder"]),
     "base is empty": ({**TIES, "base": ""}, ["base must be the folder"]),
-    "base is missing": ({**TIES, "base": "nowhere"}, ["nowhere is no folder"]),
+    "base is missing": ({**TIES, "base": "nowhere"}, ["nowhere is not a directory"]),
     "a key with a typo": (
         {**TIES, "dtpye": "float32"},
         ["'dtpye' is not a key of a recipe; did you mean dtype? allowed: base, experts, merges"],
@@ -195,7 +208,7 @@ RECIPES = {
     ),
     "method beside merges": (
         {"merges": {"a": {"method": "averaging"}}, "method": "ties"},
-        ["method stands beside merges"],
+        ["method is beside merges"],
     ),
     "typo beside merges": (
         {"merges": {"a": {"method": "averaging"}}, "shardsize": 1},
@@ -206,7 +219,7 @@ RECIPES = {
     "merge is null": ({"merges": {"a": None}}, ["merges.a: method is missing"]),
     "capitals only": (
         {"merges": {"sum": {"method": "averaging"}, "Sum": {"method": "averaging"}}},
-        ["merges has sum and Sum, which are one folder on macOS"],
+        ["merges has sum and Sum, which are the same folder on macOS"],
     ),
     "typo in a merge": (
         {"merges": {"a": {**TIES, "densty": 0.1}}},
@@ -252,11 +265,11 @@ RECIPES = {
     "two documents": ("a: 1\n---\nb: 2", ["recipe.yaml is not YAML"]),
     "a key twice": (
         START + "method: ties\nmethod: slerp",
-        ["line 4 gives the key method a second"],
+        ["line 4 has the key method a second"],
     ),
     "an expert twice": (
         "base: base\nexperts: {math: math, math: code}\nmethod: averaging",
-        ["line 2 gives the key math a second time"],
+        ["line 2 has the key math a second time"],
     ),
     "python's objects": (START + "method: !!python/name:os.system ''", ["is not YAML"]),
     "value against its tag": (START + "method: !!bool maybe", ["is not YAML"]),
@@ -264,7 +277,10 @@ RECIPES = {
     "day that is not": (START + "method: 2020-99-99", ["is not YAML"]),
     "a number of 5000 digits": (START + "method: ties\ndensity: " + "9" * 5000, ["is not YAML"]),
     "nested deep": (START + "method: " + "[" * 5000, ["is not YAML"]),
-    "aliases of aliases": (BOMB + START + "dtype: *i", ["aliases that repeat each other too often"]),
+    "aliases of aliases": (
+        BOMB + START + "dtype: *i",
+        ["aliases that repeat each other too often"],
+    ),
     "mappings of mappings": (MERGE_BOMB + START, ["aliases that repeat each other too often"]),
     "alias of itself": (START + "dtype: &a [*a]", ["aliases that repeat each other too often"]),
     "too long": ("#" * 1_000_001, ["is longer than 1,000,000 bytes"]),
@@ -283,16 +299,16 @@ def test_a_recipe_that_does_not_exist(refused):
 
 def test_a_recipe_that_is_a_folder(models, refused):
     (models / "recipe.yaml").mkdir()
-    refused(None, "recipe.yaml cannot be read: Is a directory")
+    refused(None, "recipe.yaml is a directory, not a YAML file")
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--memory-limit", "lots"), "'lots' is no amount of memory: write 500MB"),
-        (("--memory-limit", "9" * 400), "is no amount of memory"),
-        (("--memory-limit", "0"), "'0' is no amount of memory"),
-        (("--memory-limit", "1MB"), "memory_limit is 1,000,000 bytes, but"),
+        (("--memory-limit", "lots"), "'lots' is not an amount of memory: write 500MB"),
+        (("--memory-limit", "9" * 400), "is not an amount of memory"),
+        (("--memory-limit", "0"), "'0' is not an amount of memory"),
+        (("--memory-limit", "1MB"), "--memory-limit is 1,000,000 bytes, but"),
         (("--threads", "1000000"), "bytes"),
     ],
 )
@@ -309,7 +325,7 @@ def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeyp
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(256), raising=False)
     accepted(TIES)  # with one thread, for the bytes
     merge = ["merge", str(models / "recipe.yaml"), str(models / "many")]
-    assert main([*merge, "--kept", str(models / "kept")]) == 0
+    assert main([*merge, "--cache-dir", str(models / "cache")]) == 0
     same = [models / name / "model.safetensors" for name in ("out", "many")]
     assert same[0].read_bytes() == same[1].read_bytes()
     assert main(["explain", str(models / "recipe.yaml")]) == 0

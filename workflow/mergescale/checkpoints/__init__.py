@@ -1,1 +1,1 @@
-"""Model folders on disk: safetensors offsets, reading, writing, fetching, and adopting them."""
+"""Model folders on disk: safetensors headers, reading and writing in blocks, downloads."""

@@ -1,4 +1,4 @@
-"""How a pass over models is cut: pieces of tensors, worked on by threads, results in order."""
+"""Blocks: the contiguous ranges of tensors in which models are read, merged and written."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import TypeVar
 
 from mergescale.checkpoints.reader import CheckpointReader
 
-BLOCK = 1 << 16  # elements; pieces begin at multiples of it
-# Of one thread's pieces and temporaries together, by device; so that memory does not grow with the
-# number of experts, pieces become smaller. On a CPU, the arrays of larger pieces leave its cache;
-# with smaller ones, threads wait for each other (for the interpreter) more than they compute.
-WORKING_BYTES = {"cpu": 44_000_000, "cuda": 600_000_000}
+BLOCK = 1 << 16
+"""Elements of the smallest block; every block begins at a multiple of it."""
+
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)  # models of 64B have hundreds of thousands
+@dataclass(frozen=True, slots=True)  # a model of 64B parameters has hundreds of thousands
 class Block:
-    """Elements start..stop-1 (flat indices) of a tensor."""
+    """The elements start..stop-1 (flat indices) of a tensor."""
 
     tensor: str
     start: int
@@ -30,67 +28,40 @@ class Block:
         return self.stop - self.start
 
 
-def element_bytes(experts: int) -> int:
-    """Bytes of working memory for each element of a piece: what one thread holds at most."""
-    raw, fp32 = 8, 4
-    return raw + fp32 * (1 + experts) + method_bytes(experts)
+def round_up(elements: int) -> int:
+    """The number of elements rounded up to whole smallest blocks, at least one."""
+    return max(1, -(-elements // BLOCK)) * BLOCK
 
 
-def method_bytes(experts: int) -> int:
-    """Those among them that methods may hold, of each element."""
-    return 10 * experts + 40
-
-
-def temporary_bytes(experts: int) -> int:
-    """Those among them that the formula of one method needs on its way, and what it writes."""
-    return 4 * (experts + 5)
-
-
-def block_elements(
-    experts: int, threads: int, memory: int | None = None, device: str = "cpu"
-) -> int:
-    """Elements of a piece such that all threads together stay within `memory` bytes.
-
-    memory: None for as much as the fastest pieces take.
-    Raises ValueError where not even the smallest piece fits.
-    """
-    least = BLOCK * element_bytes(experts)
-    each = max(least, WORKING_BYTES[device.partition(":")[0]])
-    if memory is not None:
-        each = min(each, memory // threads)
-    if each < least:
-        raise ValueError(
-            f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
-            f"threads: {threads * least:,} are needed; give more by --memory-limit, or take fewer "
-            "by --threads"
-        )
-    return each // least * BLOCK
-
-
-def pieces(
-    source: CheckpointReader, elements: int, names: Iterable[str] | None = None
+def iter_blocks(
+    reader: CheckpointReader, elements: int, names: Iterable[str] | None = None
 ) -> Iterator[Block]:
-    """All tensors of `source` (or some) in file order, in pieces of at most `elements` elements."""
-    step = max(BLOCK, elements // BLOCK * BLOCK)
-    for name in source.tensors if names is None else names:
-        length = source.tensors[name].elements
-        for start in range(0, length, step):
-            yield Block(name, start, min(start + step, length))
+    """Cut tensors into blocks.
+
+    Args:
+        reader: The model.
+        elements: Elements of a block at most, a multiple of `BLOCK`.
+        names: The tensors to cut, in this order; all in the order of the files by default.
+    """
+    for name in reader.tensors if names is None else names:
+        length = reader.tensors[name].elements
+        for start in range(0, length, elements):
+            yield Block(name, start, min(start + elements, length))
 
 
 def map_in_order(
-    work: Callable[[Block], Result], todo: Iterable[Block], threads: int
+    work: Callable[[Block], Result], blocks: Iterable[Block], threads: int
 ) -> Iterator[tuple[Block, Result]]:
-    """Each piece with the result of `work` on it, in the order of `todo`.
+    """Yield each block with the result of `work` on it, in the order of `blocks`.
 
-    At most two pieces a thread are under way or waiting, so that memory does not grow with their
-    number. The first error ends the pass.
+    At most two blocks per thread are in progress or waiting, so memory does not grow with their
+    number. The first error ends the iteration.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="merge") as pool:
         waiting: deque = deque()
         try:
-            for piece in todo:
-                waiting.append((piece, pool.submit(work, piece)))
+            for block in blocks:
+                waiting.append((block, pool.submit(work, block)))
                 if len(waiting) >= 2 * threads:
                     done, result = waiting.popleft()
                     yield done, result.result()

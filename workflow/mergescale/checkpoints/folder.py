@@ -1,4 +1,4 @@
-"""Weights as Hugging Face folders: their files, reading them whole, and what goes with them."""
+"""Hugging Face model folders: their weight files, reading weights, configuration, tokenizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 OUTPUT_EMBEDDING = "lm_head.weight"
-# What of a base's folder a merge shares with it, beside the configuration.
+# Copied from the base to a merged model, beside the configuration.
 SHARED_FILES = (
     "generation_config.json",
     "tokenizer.json",
@@ -33,7 +33,8 @@ SHARED_FILES = (
 def weight_files(folder: str | Path) -> list[Path]:
     """The safetensors files of a folder: model.safetensors, or the shards its index names, sorted.
 
-    Raises ValueError in one sentence where there is none (or only pickles) or a shard is missing.
+    Raises:
+        ValueError: The folder has no such files (or only pickles), or a shard is missing.
     """
     folder = Path(folder)
     if (folder / INDEX).is_file():
@@ -41,27 +42,33 @@ def weight_files(folder: str | Path) -> list[Path]:
         for shard in shards:
             # A name with a folder in it could lead outside.
             if not shard or Path(shard).name != shard:
-                raise ValueError(f"{folder}: {INDEX} names {shard!r}, which is no file beside it")
+                raise ValueError(
+                    f"{folder}: {INDEX} names {shard!r}, which is not a file beside it"
+                )
             if not (folder / shard).is_file():
-                raise ValueError(f"{folder}: {INDEX} names {shard}, which is not there")
+                raise ValueError(f"{folder}: {INDEX} names {shard}, which does not exist")
         if shards:
             return [folder / shard for shard in shards]
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if pickles := sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]):
         raise ValueError(
-            f"{folder} holds pickled weights only ({pickles[0].name}), which may run code when "
-            "read: load it with transformers and save_pretrained() it to a new folder first"
+            f"{folder} has only pickled weights ({pickles[0].name}), which can run code when they "
+            "are read: load it with transformers and save_pretrained() it to a new folder first"
         )
-    reason = f"holds no {WEIGHTS}" if folder.is_dir() else "is no folder"
-    raise ValueError(f"{folder} {reason}")
+    if folder.is_dir():
+        raise ValueError(f"{folder} has no {WEIGHTS}")
+    raise ValueError(f"{folder} is not a directory{_download_hint(folder)}")
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """All weights of a folder by name, sorted; floating-point tensors in fp32, others as they are.
+    """All weights of a folder as {name: tensor}, sorted by name.
 
-    Weights tied to the input embedding appear once, under its name. Raises ValueError naming the
-    file for one that is unreadable.
+    Floating-point tensors are converted to fp32; others keep their dtype. A tied output embedding
+    appears once, under the name of the input embedding.
+
+    Raises:
+        ValueError: A file cannot be read, or a tensor of the index is in no shard.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -87,7 +94,12 @@ def is_tied_output(
 ) -> bool:
     """Whether lm_head.weight repeats the input embedding and the configuration ties the two.
 
-    A copy that differs is a weight of its own, whatever the configuration says.
+    A copy that differs is an untied weight, whatever the configuration says.
+
+    Args:
+        folder: The model's folder.
+        weights: {name: tensor or description of it}.
+        equal: Tells whether two values of `weights` are equal.
     """
     config = folder / "config.json"
     if OUTPUT_EMBEDDING not in weights or not config.is_file():
@@ -101,17 +113,17 @@ def is_tied_output(
 
 
 def check_index(folder: Path, weights: Mapping[str, Any]) -> None:
-    """Raises ValueError for a tensor that the index names and no shard holds."""
+    """Check that each tensor that the index names is in a shard. Raises ValueError if not."""
     named = _weight_map(folder).keys() if (folder / INDEX).is_file() else set()
-    if lost := sorted(named - weights.keys()):
-        raise ValueError(f"{folder}: tensor {lost[0]} is in {INDEX} but in no shard")
+    if missing := sorted(named - weights.keys()):
+        raise ValueError(f"{folder}: tensor {missing[0]} is in {INDEX} but in no shard")
 
 
 def copy_companions(base: Path, target: Path, dtype: str) -> None:
-    """Copies what a merge shares with its base: configuration, tokenizer.
+    """Copy what a merged model shares with its base: configuration and tokenizer.
 
-    config.json gets the dtype in which the weights are written: otherwise transformers would round
-    them to the one named there.
+    config.json gets the dtype of the merged weights; otherwise transformers would round them to the
+    one that is named there.
     """
     config = read_config(base)
     types = {key: dtype for key in ("dtype", "torch_dtype") if config.get(key)}
@@ -126,18 +138,31 @@ def copy_companions(base: Path, target: Path, dtype: str) -> None:
 
 
 def read_config(folder: Path) -> dict:
-    """config.json of a folder. Raises ValueError where there is none, or no mapping in it."""
+    """Read config.json. Raises ValueError if it is missing or not a JSON object."""
     if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} holds no config.json")
+        raise ValueError(f"{folder} has no config.json")
     return _read_json(folder / "config.json")
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
     """{tensor: shard} of a folder's index."""
-    found = _read_json(folder / INDEX).get("weight_map")
-    if not isinstance(found, dict) or not all(isinstance(shard, str) for shard in found.values()):
+    shards = _read_json(folder / INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
         raise ValueError(f"{folder / INDEX}: weight_map must be a mapping from tensors to files")
-    return found
+    return shards
+
+
+def _download_hint(folder: Path) -> str:
+    """The fix for a missing folder that is named like a model of the hub."""
+    import re
+
+    name = "/".join(folder.parts[-2:])
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) and not folder.parent.exists():
+        return (
+            f"; a model of the Hugging Face hub must be downloaded first: hf download {name} "
+            "--local-dir FOLDER"
+        )
+    return ""
 
 
 def _read_json(path: Path) -> dict:
@@ -146,5 +171,5 @@ def _read_json(path: Path) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not readable JSON: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is not readable JSON: it holds no mapping")
+        raise ValueError(f"{path} must be a JSON object")
     return content

@@ -39,15 +39,6 @@ def parse(words: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
         top.parse_args(words)  # --help and --version end here
         top.error("a command is required; see `mergescale --help`")
     name = words[0]
-    if (_LEGACY := Path(__file__).with_name("merging.py")).exists() and name in PUBLIC_COMMANDS[:3]:
-        from mergescale.cli import merging
-
-        common = argparse.ArgumentParser(add_help=False)
-        common.add_argument("--timing", type=Path)
-        top = _top_parser()
-        merging.add_stages(top.add_subparsers(), common)
-        parsed = top.parse_args(words)
-        return parsed, parsed
     module = load_command(name)
     if module is None:
         hint = did_you_mean(name, [*commands("cli"), *commands("stages")])

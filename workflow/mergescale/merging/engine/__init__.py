@@ -1,1 +1,1 @@
-"""Merges from folders to folders, of models of any size, within fixed memory."""
+"""The merge engine: merges model folders of any size within a fixed amount of memory."""

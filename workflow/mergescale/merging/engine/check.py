@@ -1,102 +1,127 @@
-"""Whether models can be merged, from headers and small files alone: seconds at any size."""
+"""Checks whether models can be merged from headers and small files alone: seconds at any size."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from mergescale.checkpoints.folder import read_config
-from mergescale.checkpoints.reader import CheckpointReader, check_alike
-from mergescale.merging.engine.memory import format_bytes
-from mergescale.merging.recipes.recipe import RecipeFile
+from mergescale.checkpoints.reader import CheckpointReader, check_same_tensors
+from mergescale.merging.engine.engine import check_statistics_file
+from mergescale.merging.engine.merge_spec import Merge, statistics_files
+from mergescale.progress import format_bytes
+from mergescale.provenance.digests import file_digest, record_digest
 
-# What decides how text becomes tokens, in order of preference.
+# Files that decide how text becomes tokens, in order of preference.
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 _FIX = (
-    "if their tokens mean the same all the same, write tokenizers: ignore in the recipe; the "
-    "merge then has the base's"
+    "if the tokens mean the same in both, write tokenizers: ignore in the recipe; the merged model "
+    "then has the base's tokenizer"
 )
 
 
-def check_recipe(recipe: RecipeFile) -> list[str]:
-    """What was found, a line for each model. Raises ValueError in one sentence for a misfit."""
-    with ExitStack() as sources:
-        base = sources.enter_context(
-            CheckpointReader.open(recipe.base, f"the base ({recipe.base})")
-        )
-        lines = [_line("base", base)]
-        check_tokenizers(recipe.base, recipe.experts, recipe.tokenizers)
-        for name, folder in recipe.experts.items():
-            expert = sources.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
-            if folder.samefile(recipe.base):
+def check_models(
+    base: Path, experts: Mapping[str, Path], merges: Sequence[Merge], tokenizers: str = "same"
+) -> list[str]:
+    """Check that models can be merged.
+
+    Args:
+        base: Folder of the base.
+        experts: {name: folder}.
+        merges: The merges.
+        tokenizers: "same", or "ignore" to skip the comparison of tokenizers.
+
+    Returns:
+        A line to print for each model, and one on what agrees.
+
+    Raises:
+        ValueError: They cannot be merged.
+    """
+    with ExitStack() as stack:
+        base_reader = stack.enter_context(CheckpointReader.open(base, f"the base ({base})"))
+        lines = [_describe("base", base_reader)]
+        check_tokenizers(base, experts, tokenizers)
+        for name, folder in experts.items():
+            expert = stack.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
+            if folder.samefile(base):
                 raise ValueError(f"expert {name} is the base itself: {folder}")
-            check_alike(expert, base)
-            lines.append(_line(name, expert))
+            check_same_tensors(expert, base_reader)
+            lines.append(_describe(name, expert))
+        for (name, statistic), path in statistics_files(merges).items():
+            file = stack.enter_context(CheckpointReader.open_file(path, f"{name}: {path}"))
+            check_statistics_file(file, base_reader)
+            lines.append(_describe(f"{statistic} of {name}", file))
+        for merge in merges:
+            merge.check_tensors(base_reader.floating_tensors())
     lines.append(
         "names, shapes, dtypes and tokenizers agree"
-        if recipe.tokenizers == "same"
+        if tokenizers == "same"
         else "names, shapes and dtypes agree; tokenizers were not compared"
     )
     return lines
 
 
 def check_tokenizers(base: Path, experts: Mapping[str, Path], tokenizers: str = "same") -> None:
-    """Raises ValueError for an expert whose tokenizer or vocabulary is another one.
+    """Check that experts have the base's tokenizer and vocabulary size.
 
-    Not with `tokenizers` "ignore". Always for a base without a configuration, which the merge
-    shares with it.
+    Args:
+        base: Folder of the base; it must have a configuration, which the merged model shares.
+        experts: {name: folder}.
+        tokenizers: "same", or "ignore" to check the base's configuration only.
+
+    Raises:
+        ValueError: They do not.
     """
     read_config(base)
     if tokenizers == "ignore":
         return
-    size = _vocabulary(base)
+    size = _vocabulary_size(base)
     for name, folder in experts.items():
-        if (theirs := _vocabulary(folder)) and size and theirs != size:
+        if (own_size := _vocabulary_size(folder)) and size and own_size != size:
             raise ValueError(
-                f"{name} ({folder}) has a vocabulary of {theirs} in config.json, "
-                f"the base ({base}) one of {size}; {_FIX}"
+                f"{name} ({folder}) has vocab_size {own_size} in config.json, but the base "
+                f"({base}) has {size}; {_FIX}"
             )
-        # Folders may hold the same tokenizer in several forms; one that both have decides.
+        # Folders may have the same tokenizer in several formats; one that both have decides.
         for file in _TOKENIZER_FILES:
             if (base / file).is_file() and (folder / file).is_file():
-                if _tokenizer(base / file) != _tokenizer(folder / file):
+                if _tokenizer_digest(base / file) != _tokenizer_digest(folder / file):
                     raise ValueError(
-                        f"{name} ({folder}) has another tokenizer than the base ({base}): "
+                        f"{name} ({folder}) has a different tokenizer than the base ({base}): "
                         f"{file} differs; {_FIX}"
                     )
                 break
 
 
-def _tokenizer(file: Path) -> str:
+def _tokenizer_digest(file: Path) -> str:
     """The digest of a tokenizer's file."""
-    content = file.read_bytes()
-    if file.name == "tokenizer.json":
-        # Truncation and padding are stored with it and change with use.
-        try:
-            parsed = json.loads(content)
-            kept = {k: v for k, v in parsed.items() if k not in ("truncation", "padding")}
-            content = json.dumps(kept, sort_keys=True).encode()
-        except (ValueError, AttributeError, RecursionError):
-            raise ValueError(f"{file} is not readable JSON") from None
-    return hashlib.sha256(content).hexdigest()
+    if file.name != "tokenizer.json":
+        return file_digest(file)
+    try:
+        content = json.loads(file.read_bytes())
+        # Truncation and padding are saved with it and change with use.
+        return record_digest(
+            {key: v for key, v in content.items() if key not in ("truncation", "padding")}
+        )
+    except (ValueError, AttributeError, RecursionError):
+        raise ValueError(f"{file} is not readable JSON") from None
 
 
-def _vocabulary(folder: Path) -> int | None:
+def _vocabulary_size(folder: Path) -> int | None:
     if not (folder / "config.json").is_file():
         return None
     size = read_config(folder).get("vocab_size")
     return size if type(size) is int else None
 
 
-def _line(name: str, source: CheckpointReader) -> str:
-    dtypes = Counter(stored.dtype for stored in source.tensors.values())
-    kinds = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
-    files = len({stored.file for stored in source.tensors.values()})
+def _describe(name: str, reader: CheckpointReader) -> str:
+    dtypes = Counter(tensor.dtype for tensor in reader.tensors.values())
+    counts = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
+    files = len({tensor.file for tensor in reader.tensors.values()})
     return (
-        f"{name}: {source.elements / 1e6:,.1f} M parameters, {format_bytes(source.bytes)} in "
-        f"{files} file{'s' if files > 1 else ''}, tensors: {kinds}"
+        f"{name}: {reader.elements / 1e6:,.1f} M parameters, {format_bytes(reader.bytes)} in "
+        f"{files} file{'s' if files > 1 else ''}, tensors: {counts}"
     )

@@ -1,41 +1,39 @@
-"""The merge engine: models of any size, in one pass over their files, within fixed memory.
+"""The merge engine: makes any number of merges in one pass over the files, within fixed memory.
 
-A pass reads pieces of the base and of every expert, and from each makes the same piece of all
-outputs: any number of methods, settings, subsets of experts and lambdas. Thresholds and sums that
-methods ask for are found in passes before it.
+A pass reads each block of the base and of every expert once, and computes the same block of all
+outputs from it: for any methods, parameters, subsets of experts and lambdas. Thresholds and sums
+that methods require are computed in passes before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mergescale.checkpoints.background_writeback import handing_over
-from mergescale.checkpoints.blocks import Block, block_elements, map_in_order, pieces
-from mergescale.checkpoints.reader import CheckpointReader, check_alike
+from mergescale.checkpoints.blocks import Block
+from mergescale.checkpoints.reader import CheckpointReader, check_same_tensors
+from mergescale.checkpoints.writeback import background_writeback
 from mergescale.checkpoints.writer import CheckpointWriter
 from mergescale.merging.delta_block import DeltaBlock
-from mergescale.merging.engine.batches import batches
 from mergescale.merging.engine.delta_reader import DeltaReader
 from mergescale.merging.engine.journal import Journal, Tally
-from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.statistics import MergeStatistics, find
+from mergescale.merging.engine.memory import block_elements
+from mergescale.merging.engine.merge_spec import Merge, batch_merges
+from mergescale.merging.engine.statistics import MergeStatistics, collect_statistics
 from mergescale.merging.ops.cast import as_bytes, cast_output
 from mergescale.merging.ops.elect import Election, materialize, materialize_all
-from mergescale.merging.statistics import MagnitudeThreshold, TensorSum
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Engine:
-    """Merges experts over a base, all outputs in one pass.
+    """Merges experts over a base.
 
-    base, experts: open sources, the experts in order of their names. threads: how many pieces are
-    worked on at once. memory: bytes for all of them together, None for what is fast. device: where
-    methods compute. compiled: whether by compiled loops, where there are any and the device is a
-    CPU; the bits are the same.
+    Attributes:
+        reader: Reads task vectors; it knows the base, the experts, and the size of blocks.
+        compiled: Whether numba kernels are used.
     """
 
     def __init__(
@@ -47,173 +45,249 @@ class Engine:
         memory: int | None,
         device: str = "cpu",
         compiled: bool = False,
+        statistics_files: Mapping[tuple[str, str], CheckpointReader] | None = None,
+        whole_tensors: bool = False,
     ) -> None:
-        self.base = base
-        self.names = sorted(experts)
-        self.experts = [experts[name] for name in self.names]
-        for expert in self.experts:
-            check_alike(expert, base)
-        self.threads, self.device = threads, device
+        """Check the models and plan the blocks.
+
+        Args:
+            base: The base.
+            experts: {name: expert}.
+            threads: Blocks in progress at the same time.
+            memory: Bytes for all of them together; None for what is fast.
+            device: Where methods compute.
+            compiled: Use numba kernels where there are any, on a CPU; the bits are the same.
+            statistics_files: {(expert, statistic): file}, with the base's tensors.
+            whole_tensors: Whether a method needs each tensor as a whole.
+
+        Raises:
+            ValueError: The models do not have the same tensors, or memory is too small.
+        """
+        for expert in experts.values():
+            check_same_tensors(expert, base)
+        for file in (statistics_files or {}).values():
+            check_statistics_file(file, base)
         self.compiled = compiled and device == "cpu"
-        self.elements = block_elements(len(experts), threads, memory, device)
-        self.reader = DeltaReader(base, self.experts, self.elements, device, self.compiled)
+        self.reader = DeltaReader(
+            base,
+            experts,
+            block_elements=block_elements(
+                len(experts),
+                threads,
+                memory,
+                device,
+                statistics_files=len(statistics_files or {}),
+                whole_tensor=largest_tensor(base) if whole_tensors else 0,
+            ),
+            threads=threads,
+            device=device,
+            compiled=self.compiled,
+            statistics_files=statistics_files,
+        )
+
+    @property
+    def models(self) -> list[CheckpointReader]:
+        """The base and the experts in the order of their names."""
+        return [self.reader.base, *self.reader.experts]
 
     def statistics(
-        self, merges: Sequence[Merge], kept: Path | None, progress: Any
+        self, merges: Sequence[Merge], cache_dir: Path | None, on_progress: Callable[[int], None]
     ) -> MergeStatistics:
-        """Everything that the methods of these merges ask for."""
-        thresholds: set[tuple[str, MagnitudeThreshold]] = set()
-        sums: dict[tuple[str, str], tuple[Merge, TensorSum]] = {}
-        for merge in merges:
-            for expert, wishes in zip(merge.experts, merge.statistics, strict=True):
-                for name, wish in wishes.items():
-                    if isinstance(wish, MagnitudeThreshold):
-                        thresholds.add((expert, wish))
-                    elif isinstance(wish, TensorSum):
-                        sums[merge.tau_key, name] = (merge, wish)
-        return find(self, thresholds, sums, kept, progress)
+        """Compute everything that the methods of these merges require; see `collect_statistics`."""
+        return collect_statistics(self.reader, merges, self.delta_block, cache_dir, on_progress)
 
     def run(
         self,
         merges: Sequence[Merge],
         outputs: Sequence[CheckpointWriter],
-        found: MergeStatistics,
+        statistics: MergeStatistics,
         journal: Journal,
-        progress: Callable[[int], None],
-        spared: Callable[[int], None] = lambda count: None,
+        on_progress: Callable[[int], None],
+        on_skipped: Callable[[int], None] = lambda count: None,
     ) -> Tally:
-        """Write all outputs, from where `journal` says on; return what was counted on the way.
+        """Write all outputs, resuming from where the journal says.
 
-        progress: told of bytes read and written; spared: of those that an earlier call did.
-        Raises ValueError for NaN or infinity, and for an expert that is the base all over.
+        Args:
+            merges: The merges.
+            outputs: The output of each.
+            statistics: What `statistics` returned for these merges.
+            journal: Records progress.
+            on_progress: Called with the bytes read and written.
+            on_skipped: Called with the bytes that an earlier call read and wrote.
+
+        Returns:
+            What was counted along the way.
+
+        Raises:
+            ValueError: A model has NaN or infinity, an output overflows its dtype, or an expert has
+                the same weights as the base.
         """
-        todo = list(pieces(self.base, self.elements))
-        together = batches(merges, len(self.experts))
-        tally = journal.tally or Tally.empty(len(merges), 1 + len(self.experts))
-        spared(sum(self._bytes(piece, outputs) for piece in todo[: journal.done]))
+        blocks = list(self.reader.blocks())
+        batches = batch_merges(merges, len(self.reader.experts))
+        tally = journal.tally or self._empty_tally(merges)
+        on_skipped(sum(self._bytes(block, outputs) for block in blocks[: journal.done]))
 
-        def work(piece: Block) -> Tally:
-            counted = Tally.empty(len(merges), 1 + len(self.experts))
-            if self.base.tensors[piece.tensor].floating:
+        def work(block: Block) -> Tally:
+            counted = self._empty_tally(merges)
+            if self.reader.base.tensors[block.tensor].floating:
                 base, deltas = self.reader.deltas(
-                    piece, range(len(self.experts)), counted.digests, counted.differs
+                    block, range(len(self.reader.experts)), counted.digests, counted.differs
                 )
-                self._reduce(piece, base, deltas, merges, together, outputs, found, counted)
+                files = self.reader.statistics(block, counted.digests)
+                self._merge_block(
+                    block, base, deltas, files, merges, batches, outputs, statistics, counted
+                )
             else:
-                raw = self.reader.raw(piece)
+                raw = self.reader.raw(block)
                 for output in outputs:
-                    output.write(piece, raw)
+                    output.write(block, raw)
             return counted
 
-        with journal.marking(outputs), handing_over(outputs, journal.sync) as written_to:
-            for done, (piece, counted) in enumerate(
-                map_in_order(work, todo[journal.done :], self.threads), journal.done + 1
-            ):
+        with (
+            journal.commit_in_background(outputs),
+            background_writeback(outputs, journal.sync) as written_up_to,
+        ):
+            merged = self.reader.map(work, blocks[journal.done :])
+            for done, (block, counted) in enumerate(merged, journal.done + 1):
                 tally.add(counted)
-                progress(self._bytes(piece, outputs))
-                journal.reached(done, tally)
-                written_to(piece)
-        for expert, differs in zip(self.experts, tally.differs, strict=True):
+                on_progress(self._bytes(block, outputs))
+                journal.advance(done, tally)
+                written_up_to(block)
+        for expert, differs in zip(self.reader.experts, tally.differs, strict=True):
             if not differs:
                 raise ValueError(
-                    f"{expert.label} holds the same weights as {self.base.label}: an expert "
-                    "differs from its base"
+                    f"{expert.label} has the same weights as {self.reader.base.label}: an expert "
+                    "must differ from its base"
                 )
         return tally
 
-    def _reduce(
-        self,
-        piece: Block,
-        base: Tensor,
-        deltas: Sequence[Tensor],
-        merges: Sequence[Merge],
-        together: Sequence[Sequence[Sequence[int]]],
-        outputs: Sequence[CheckpointWriter],
-        found: MergeStatistics,
-        counted: Tally,
-    ) -> None:
-        """All outputs' values of a piece, written; together: batches of merges."""
-        for batch in together:
-            shared: dict = {}
-            made = []
-            for merge in (merges[numbers[0]] for numbers in batch):
-                block = self.delta_block(piece, base, deltas, merge, shared)
-                cutoffs = found.thresholds_in(merge, piece.tensor)
-                block.statistics = {
-                    name: [each.in_block(piece.tensor, piece.start, len(piece)) for each in every]
-                    for name, every in cutoffs.items()
-                } | found.sums_in(merge, piece.tensor)
-                tau = merge.method.merge_block(block, merge.parameters)
-                by_loop = self.compiled and isinstance(tau, Election)
-                made.append(tau if by_loop else materialize(tau))
-            made = materialize_all(made)  # which lets go of masks
-            for tau, numbers in zip(made, batch, strict=True):
-                for number in numbers:
-                    self._write(piece, base, tau, number, merges[number], outputs[number], counted)
-
-    def _write(
-        self,
-        piece: Block,
-        base: Tensor,
-        made: Any,
-        number: int,
-        merge: Merge,
-        output: CheckpointWriter,
-        counted: Tally,
-    ) -> None:
-        """One output's values of a piece, and its masks, from what its method made."""
-        tau, masks = made if isinstance(made, tuple) else (made, {})
-        check_tau(merge.method.name, tau, base)
-        values, moving, lost = cast_output(tau, merge.lam, base, merge.dtype, self.compiled)
-        if values is None:
-            wider = "" if merge.dtype == "float32" else "; write it in float32"
-            raise ValueError(
-                f"{merge.folder}: tensor {piece.tensor} overflows {merge.dtype}{wider}"
-            )
-        counted.moving[number] += moving
-        counted.lost[number] += lost
-        output.write(piece, values)
-        for name, mask in masks.items():
-            output.write(piece, as_bytes(mask), mask=name)
-
     def delta_block(
         self,
-        piece: Block,
+        block: Block,
         base: Tensor,
         deltas: Sequence[Tensor],
         merge: Merge,
         shared: dict | None = None,
     ) -> DeltaBlock:
-        """The block that `merge` gets, without statistics; deltas are those of all experts."""
+        """A block as the method of a merge gets it, still without statistics.
+
+        Args:
+            block: The block.
+            base: The base's elements.
+            deltas: The task vectors of all experts, in the order of their names.
+            merge: The merge.
+            shared: What merges of one pass need not compute twice.
+        """
+        settings = merge.in_tensor(block.tensor)
         return DeltaBlock(
-            tensor=piece.tensor,
-            shape=tuple(self.base.tensors[piece.tensor].shape),
-            start=piece.start,
+            tensor=block.tensor,
+            shape=self.reader.base.tensors[block.tensor].shape,
+            start=block.start,
             experts=merge.experts,
-            deltas=[deltas[self.names.index(expert)] for expert in merge.experts],
+            deltas=[deltas[self.reader.names.index(expert)] for expert in merge.experts],
             base=base,
-            weights=[merge.weights.get(expert, 1.0) for expert in merge.experts],
-            parameters=merge.settings,
+            weights=settings.weights,
+            parameters=settings.expert_parameters,
             seed=merge.seed,
             use_kernels=self.compiled,
             shared={} if shared is None else shared,
         )
 
-    def bytes_of(self, piece: Block, experts: Iterable[int]) -> int:
-        """Bytes of a floating-point piece in the base and the experts with these numbers."""
-        sources = (self.base, *(self.experts[number] for number in experts))
-        return len(piece) * sum(source.tensors[piece.tensor].item_bytes for source in sources)
+    def _merge_block(
+        self,
+        block: Block,
+        base: Tensor,
+        deltas: Sequence[Tensor],
+        files: Mapping[tuple[str, str], Tensor],
+        merges: Sequence[Merge],
+        batches: Sequence[Sequence[Sequence[int]]],
+        outputs: Sequence[CheckpointWriter],
+        statistics: MergeStatistics,
+        counted: Tally,
+    ) -> None:
+        """Compute and write a block of all outputs."""
+        for batch in batches:
+            shared: dict = {}
+            results = []
+            for merge in (merges[numbers[0]] for numbers in batch):
+                delta_block = self.delta_block(block, base, deltas, merge, shared)
+                delta_block.statistics = statistics.in_block(merge, block, files)
+                parameters = merge.in_tensor(block.tensor).parameters
+                tau = merge.method.merge_block(delta_block, parameters)
+                together = self.compiled and isinstance(tau, Election)
+                results.append(tau if together else materialize(tau))
+            results = materialize_all(results)  # frees the masks
+            for tau, numbers in zip(results, batch, strict=True):
+                for number in numbers:
+                    self._write(block, base, tau, number, merges[number], outputs[number], counted)
 
-    def _bytes(self, piece: Block, outputs: Sequence[CheckpointWriter]) -> int:
-        """Bytes that a piece is worth in the progress bar: read from inputs, written to outputs."""
-        items = self.base.tensors[piece.tensor].item_bytes
-        if self.base.tensors[piece.tensor].floating:
-            items += sum(expert.tensors[piece.tensor].item_bytes for expert in self.experts)
-        return len(piece) * (items + sum(output.item_bytes(piece.tensor) for output in outputs))
+    def _write(
+        self,
+        block: Block,
+        base: Tensor,
+        result: Any,
+        number: int,
+        merge: Merge,
+        output: CheckpointWriter,
+        counted: Tally,
+    ) -> None:
+        """Write a block of one output, and of its masks, from what its method returned."""
+        tau, masks = result if isinstance(result, tuple) else (result, {})
+        check_tau(merge.method.name, tau, base)
+        values, updated, rounded_away = cast_output(
+            tau, merge.lam, base, merge.dtype, self.compiled
+        )
+        if values is None:
+            wider = "" if merge.dtype == "float32" else "; write it in float32"
+            raise ValueError(
+                f"{merge.folder}: tensor {block.tensor} overflows {merge.dtype}{wider}"
+            )
+        counted.num_updated[number] += updated
+        counted.num_rounded_away[number] += rounded_away
+        output.write(block, values)
+        for name, mask in masks.items():
+            output.write(block, as_bytes(mask), mask=name)
+
+    def _empty_tally(self, merges: Sequence[Merge]) -> Tally:
+        return Tally.empty(len(merges), len(self.reader.experts), len(self.reader.statistics_files))
+
+    def _bytes(self, block: Block, outputs: Sequence[CheckpointWriter]) -> int:
+        """Bytes of a block that are read from inputs and written to outputs, without masks."""
+        readers = [self.reader.base]
+        if self.reader.base.tensors[block.tensor].floating:
+            readers += [*self.reader.experts, *self.reader.statistics_files.values()]
+        read = sum(reader.tensors[block.tensor].item_bytes for reader in readers)
+        return len(block) * (read + sum(output.item_bytes(block.tensor) for output in outputs))
+
+
+def largest_tensor(base: CheckpointReader) -> int:
+    """Elements of a model's largest tensor."""
+    return max(tensor.elements for tensor in base.tensors.values())
+
+
+def check_statistics_file(file: CheckpointReader, base: CheckpointReader) -> None:
+    """Check that a statistics file has all floating-point tensors of the base.
+
+    Raises:
+        ValueError: It does not; the message names the file and the tensor.
+    """
+    for name in base.floating_tensors():
+        if name not in file.tensors:
+            raise ValueError(f"{file.label} lacks tensor {name}, which {base.label} has")
+        own, tensor = file.tensors[name], base.tensors[name]
+        if own.shape != tensor.shape or not own.floating:
+            raise ValueError(
+                f"{file.label}: tensor {name} is {own.dtype} of shape {own.shape}, must be "
+                f"floating-point of shape {tensor.shape} as in {base.label}"
+            )
 
 
 def check_tau(method: str, tau: Any, base: Tensor) -> None:
-    """Raises ValueError unless a method returned an fp32 number for each element."""
+    """Check that a method returned an fp32 number for each element of a block.
+
+    Raises:
+        ValueError: It did not.
+    """
     import torch
 
     if not isinstance(tau, torch.Tensor):

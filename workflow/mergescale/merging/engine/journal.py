@@ -1,9 +1,8 @@
-"""How far a merge came: what a stopped one needs to go on, and ends with the same bytes."""
+"""The record of how far a merge has come, from which an interrupted one resumes."""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mergescale.checkpoints.writer import CheckpointWriter
+from mergescale.provenance.atomic import write_json
 
-_SECONDS_BETWEEN_MARKS = 1.0
+_SECONDS_BETWEEN_COMMITS = 1.0
 
 
 @dataclass
@@ -20,44 +20,54 @@ class Tally:
     """What is counted along a pass.
 
     Attributes:
-        moving: for each output, entries of which lambda * tau is not 0.
-        lost: those of them whose value in the output's dtype is the base's all the same.
-        digests: sums of the content digests of the base and every expert.
-        differs: whether each expert differs from the base anywhere.
+        num_updated: For each 16-bit output, the entries of lambda * tau that are not 0.
+        num_rounded_away: Those of them whose value in the output's dtype is still the base's.
+        digests: Sums of the content digests of the base, every expert and every statistics file.
+        differs: Whether each expert differs from the base anywhere.
     """
 
-    moving: list[int]
-    lost: list[int]
+    num_updated: list[int]
+    num_rounded_away: list[int]
     digests: list[int]
     differs: list[bool]
 
     @classmethod
-    def empty(cls, outputs: int, models: int) -> Tally:
-        """Nothing counted yet; `models` counts the base."""
-        return cls([0] * outputs, [0] * outputs, [0] * models, [False] * (models - 1))
+    def empty(cls, outputs: int, experts: int, statistics_files: int = 0) -> Tally:
+        """A tally before anything is counted."""
+        digests = 1 + experts + statistics_files
+        return cls([0] * outputs, [0] * outputs, [0] * digests, [False] * experts)
 
     def add(self, other: Tally) -> None:
-        """Take in what was counted on another piece."""
-        for mine, theirs in (
-            (self.moving, other.moving),
-            (self.lost, other.lost),
+        """Add what was counted on another block."""
+        for own, others in (
+            (self.num_updated, other.num_updated),
+            (self.num_rounded_away, other.num_rounded_away),
             (self.digests, other.digests),
         ):
-            mine[:] = [a + b for a, b in zip(mine, theirs, strict=True)]
+            own[:] = [a + b for a, b in zip(own, others, strict=True)]
         self.differs[:] = [a or b for a, b in zip(self.differs, other.differs, strict=True)]
 
     def copy(self) -> Tally:
-        """What is counted now."""
-        return Tally(self.moving[:], self.lost[:], self.digests[:], self.differs[:])
+        """A copy that later additions leave as it is."""
+        return Tally(
+            self.num_updated[:], self.num_rounded_away[:], self.digests[:], self.differs[:]
+        )
 
 
 class Journal:
-    """The mark of how many pieces are done, in a file beside what they wrote.
+    """How many blocks are done, in a file beside the outputs.
 
-    A thread of its own waits until the disk holds what was written, and then makes the mark,
-    renamed into place whole, while the merge goes on; so little is left to wait for at the end.
-    `plan` names everything that decides the bytes: a mark of another plan is none. sync: without it
-    no mark waits for the disk, and one counts only until the machine is started again.
+    A thread waits until the blocks are on the disk and then commits their number, while the merge
+    continues; so there is little to wait for at the end.
+
+    Attributes:
+        file: The file.
+        plan: Digest of everything that decides the outputs' bytes; the journal of another plan is
+            ignored.
+        sync: Whether commits wait for the disk; without it they are valid until the machine is
+            restarted.
+        done: Number of blocks that an earlier call has finished.
+        tally: What it has counted; None if it has finished none.
     """
 
     def __init__(self, file: Path, plan: str, sync: bool = True) -> None:
@@ -66,68 +76,70 @@ class Journal:
         self._latest: tuple[int, Tally] | None = None
         self._error: OSError | None = None
 
-    def forget(self) -> None:
-        """Begin anew, whatever was marked."""
+    def reset(self) -> None:
+        """Ignore what an earlier call has finished."""
         self.done, self.tally = 0, None
 
     @contextmanager
-    def marking(self, outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
-        """Within this, marks are made of what is `reached`, every second or so."""
+    def commit_in_background(self, outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
+        """Commit what `advance` reports about every second while this context is open."""
         ended = threading.Event()
 
-        def mark() -> None:
+        def commit_repeatedly() -> None:
             try:
-                while not ended.wait(_SECONDS_BETWEEN_MARKS):
-                    self._mark(outputs, ended)
+                while not ended.wait(_SECONDS_BETWEEN_COMMITS):
+                    self._commit(outputs, ended)
             except OSError as error:
                 self._error = error
 
-        thread = threading.Thread(target=mark, name="journal", daemon=True)
+        thread = threading.Thread(target=commit_repeatedly, name="journal", daemon=True)
         thread.start()
         try:
             yield
         finally:
             ended.set()
             thread.join()
-        self._raise()
+        self._raise_error()
 
-    def reached(self, done: int, tally: Tally) -> None:
-        """The first `done` pieces are written. Raises OSError where earlier ones cannot be kept."""
+    def advance(self, done: int, tally: Tally) -> None:
+        """Report that the first `done` blocks are written.
+
+        Raises:
+            OSError: An earlier commit failed.
+        """
         self._latest = done, tally.copy()
-        self._raise()
+        self._raise_error()
 
-    def _mark(self, outputs: Sequence[CheckpointWriter], ended: threading.Event) -> None:
+    def _commit(self, outputs: Sequence[CheckpointWriter], ended: threading.Event) -> None:
         latest, self._latest = self._latest, None
-        boot = None if self.sync else this_boot()
+        boot = None if self.sync else boot_id()
         if latest is None or (not self.sync and boot is None):
             return
         if self.sync:
             for output in outputs:
                 output.sync()
-        if ended.is_set():  # the files may be closed by now, or the folder have its name
+        if ended.is_set():  # by now the files may be closed and the folder renamed
             return
         done, tally = latest
-        mark = {"plan": self.plan, "boot": boot, "done": done, "tally": asdict(tally)}
-        partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps(mark))
-        os.replace(partial, self.file)
+        entry = {"plan": self.plan, "boot": boot, "done": done, "tally": asdict(tally)}
+        write_json(self.file, entry)
 
-    def _raise(self) -> None:
+    def _raise_error(self) -> None:
         if self._error:
             raise self._error
 
     def _read(self) -> tuple[int, Tally | None]:
         try:
-            mark = json.loads(self.file.read_text())
-            if mark["plan"] == self.plan and mark["boot"] in (None, this_boot()):
-                return int(mark["done"]), Tally(**mark["tally"])
+            entry = json.loads(self.file.read_text())
+            if entry["plan"] == self.plan and entry["boot"] in (None, boot_id()):
+                return int(entry["done"]), Tally(**entry["tally"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return 0, None
 
 
-def this_boot() -> str | None:
-    """Another word each time the machine is started; None where nobody tells."""
+def boot_id() -> str | None:
+    """A text that changes with each restart of the machine; None where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

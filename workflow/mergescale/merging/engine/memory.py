@@ -1,4 +1,4 @@
-"""How much memory a merge may take: what is allowed, less what the process holds already."""
+"""How much memory a merge may use, and how large its blocks and how many its threads can be."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from mergescale.checkpoints.blocks import block_elements
+from mergescale.checkpoints.blocks import BLOCK, round_up
 from mergescale.merging.ops.quantile import MAX_BINS
+
+WORKING_BYTES = {"cpu": 44_000_000, "cuda": 600_000_000}
+"""Bytes of one thread's block with all temporaries, by device; the number of experts decides how
+many elements that is. On a CPU, larger blocks do not fit its cache; with smaller ones threads wait
+for each other (for the interpreter lock) more than they compute."""
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-# Each thread's histograms of one expert, both levels.
+# One thread's histograms of one expert, coarse and fine.
 _HISTOGRAM_BYTES = (1 << 15) * 8 + MAX_BINS * (1 << 16) * 8
-_HEADROOM = 48_000_000  # allocator, python objects, writing
-_KEPT_FREE = 32_000_000  # bytes of freed memory that each thread may keep
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names for what `mallopt` sets
+_HEADROOM = 48_000_000  # allocator, Python objects, writing
+_MAX_CACHED_FREE = 32_000_000  # bytes of freed memory that each thread may keep
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names of what `mallopt` sets
 
 
 def parse_bytes(text: str | int) -> int:
-    """`500MB`, `1.5 GiB` or a number of bytes. Raises ValueError that says what is allowed."""
+    """Parse `500MB`, `1.5 GiB` or a number of bytes.
+
+    Raises:
+        ValueError: It is none of these.
+    """
     if isinstance(text, int) and not isinstance(text, bool) and text > 0:
         return text
-    # So many digits that no float overflows.
-    found = re.fullmatch(r"\s*(\d{1,99}(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", str(text).lower())
-    count = int(float(found[1]) * (_UNITS | _BINARY)[found[2]]) if found else 0
+    # At most so many digits that a float does not overflow.
+    match = re.fullmatch(r"\s*(\d{1,99}(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", str(text).lower())
+    count = int(float(match[1]) * (_UNITS | _BINARY)[match[2]]) if match else 0
     if count < 1:
-        raise ValueError(f"{text!r} is no amount of memory: write 500MB, 2GiB or a number of bytes")
+        raise ValueError(f"{text!r} is not an amount of memory: write 500MB, 2GiB or a byte count")
     return count
 
 
-def format_bytes(count: int) -> str:
-    """So many bytes as people say it, in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
-    for unit, each in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= 0.9995 * each:
-            whole = len(str(round(count / each)))
-            return f"{count / each:.{max(0, 3 - whole)}f} {unit}"
-    return f"{count} B"
-
-
 def anonymous_memory() -> int:
-    """Bytes of anonymous memory that this process holds now; of all, at its peak, without /proc."""
+    """Bytes of anonymous memory of this process; without /proc, its peak of all memory."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024
@@ -52,36 +52,103 @@ def anonymous_memory() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def element_bytes(experts: int, statistics_files: int = 0) -> int:
+    """Bytes that one thread needs per element of a block: inputs, task vectors, temporaries."""
+    raw, fp32 = 8, 4
+    return raw + fp32 * (1 + experts + statistics_files) + method_bytes(experts)
+
+
+def method_bytes(experts: int) -> int:
+    """The part of `element_bytes` that methods may hold."""
+    return 10 * experts + 40
+
+
+def temporary_bytes(experts: int) -> int:
+    """The part of `method_bytes` that a single formula, and the cast of its result, may need."""
+    return 4 * (experts + 5)
+
+
+def block_elements(
+    experts: int,
+    threads: int,
+    memory: int | None = None,
+    device: str = "cpu",
+    *,
+    statistics_files: int = 0,
+    whole_tensor: int = 0,
+) -> int:
+    """Elements of a block such that all threads together stay within `memory`.
+
+    Args:
+        experts: Number of experts.
+        threads: Blocks in progress at the same time.
+        memory: Bytes; by default as many as the fastest blocks need.
+        device: Where methods compute, "cpu" or "cuda".
+        statistics_files: Number of statistics files of all experts together.
+        whole_tensor: Elements of the largest tensor if a method needs tensors as a whole, else 0.
+
+    Returns:
+        A multiple of `BLOCK`.
+
+    Raises:
+        ValueError: Not even the smallest block fits.
+    """
+    each = element_bytes(experts, statistics_files)
+    smallest = (round_up(whole_tensor) if whole_tensor else BLOCK) * each
+    budget = max(smallest, WORKING_BYTES[device.partition(":")[0]])
+    if memory is not None:
+        budget = min(budget, memory // threads)
+    if budget < smallest:
+        why = f", whose largest tensor of {whole_tensor:,} elements is merged as a whole"
+        raise ValueError(
+            f"{memory:,} bytes of memory are too few to merge {experts} experts with {threads} "
+            f"threads{why if whole_tensor else ''}: {threads * smallest:,} are needed; raise "
+            "--memory-limit or lower --threads"
+        )
+    return budget // (BLOCK * each) * BLOCK
+
+
 def working_memory(limit: int, experts: int, threads: int) -> int:
-    """What is left of `limit` for pieces. Raises ValueError where nothing is."""
+    """What is left of a memory limit for blocks.
+
+    Raises:
+        ValueError: Nothing is left.
+    """
     taken = anonymous_memory() + _HEADROOM + threads * experts * _HISTOGRAM_BYTES
     if taken >= limit:
         raise ValueError(
-            f"memory_limit is {limit:,} bytes, but {taken:,} are needed before the first weight "
-            "is read"
+            f"--memory-limit is {limit:,} bytes, but {taken:,} are needed before the first weight "
+            "is read: raise it"
         )
     return limit - taken
 
 
-def keep_freed_memory() -> None:
-    """Have glibc keep the memory of freed temporaries for the next ones, in the whole process.
-
-    By default it gives all back to the operating system at the end of each piece, and fetching it
-    anew takes longer than the arithmetic: DARE needs half the time so. Other libraries of C are
-    left as they are.
-    """
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_FREE)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)
-
-
-def max_threads(limit: int, experts: int, cores: int) -> int:
-    """As many threads as there are cores, or fewer where memory is too little for so many."""
+def max_threads(
+    limit: int, experts: int, cores: int, *, statistics_files: int = 0, whole_tensor: int = 0
+) -> int:
+    """As many threads as there are cores, or as many as the memory limit allows; at least one."""
     for threads in range(cores, 1, -1):
         try:
-            block_elements(experts, threads, working_memory(limit, experts, threads))
+            block_elements(
+                experts,
+                threads,
+                working_memory(limit, experts, threads),
+                statistics_files=statistics_files,
+                whole_tensor=whole_tensor,
+            )
             return threads
         except ValueError:
             continue
     return 1
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed temporaries for the next ones, in the whole process.
+
+    By default it returns all of it to the operating system after each block, and getting it back
+    takes longer than the arithmetic: this halves the time of DARE. Other C libraries ignore it.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAX_CACHED_FREE)
+        libc.mallopt(_M_TRIM_THRESHOLD, _MAX_CACHED_FREE)

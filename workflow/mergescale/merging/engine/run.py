@@ -1,4 +1,4 @@
-"""Merges from folders to folders: opened, checked, streamed, recorded, and given their names."""
+"""Merges model folders into new ones: opens and checks them, runs the engine, finishes outputs."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from mergescale.checkpoints.reader import CheckpointReader
 from mergescale.checkpoints.writer import CheckpointWriter
 from mergescale.cores import usable_cores
 from mergescale.merging.engine.check import check_tokenizers
-from mergescale.merging.engine.engine import Engine
+from mergescale.merging.engine.engine import Engine, largest_tensor
 from mergescale.merging.engine.estimate import estimate_io
 from mergescale.merging.engine.journal import Journal
-from mergescale.merging.engine.memory import (
-    keep_freed_memory,
-    max_threads,
-    working_memory,
-)
-from mergescale.merging.engine.merge_spec import Merge
-from mergescale.merging.engine.model_card import model_card
-from mergescale.merging.engine.record import build_record, plan, plan_digest
+from mergescale.merging.engine.memory import keep_freed_memory, max_threads, working_memory
+from mergescale.merging.engine.merge_spec import Merge, statistics_files
+from mergescale.merging.engine.record import build_plan, build_record, model_card, plan_digest
 from mergescale.merging.ops.kernels.loading import load_kernels, worth_compiling
+from mergescale.provenance.digests import record_digest
 
 
 @dataclass(frozen=True)
-class Done:
-    """A finished merge: its folder, its record (merge.json), and whether it was there before."""
+class MergeResult:
+    """A finished merge.
+
+    Attributes:
+        folder: The merged model.
+        record: The content of merge.json.
+        existed: Whether it was there before.
+    """
 
     folder: Path
     record: Mapping[str, Any]
-    found: bool
+    existed: bool
 
 
 def run_merges(
@@ -45,186 +47,223 @@ def run_merges(
     threads: int | None = 1,
     memory_limit: int | None = None,
     device: str = "cpu",
-    kept: Path | None = None,
+    cache_dir: Path | None = None,
     tokenizers: str = "same",
     sync: bool = True,
-    progress: Callable[[int], None] = lambda count: None,
-    spared: Callable[[int], None] = lambda count: None,
-) -> list[Done]:
+    on_progress: Callable[[int], None] = lambda count: None,
+    on_skipped: Callable[[int], None] = lambda count: None,
+) -> list[MergeResult]:
     """Make several merges of one base and its experts in one pass over their files.
 
-    experts: {name: folder}. threads, device: see `Engine`; None are as many as there are cores and
-    memory allows. memory_limit: bytes of anonymous memory
-    of this process, what it holds already included; without one, each thread takes what is fast.
-    kept: a folder for thresholds, which later merges of these experts use again.
-    tokenizers: "ignore" merges experts of another tokenizer than the base's; "same" refuses them.
-    sync: wait until the disk holds an output before it gets its name. Without, a machine that goes
-    down in the next minute may leave a damaged one; a process that is killed never does.
-    progress: told of the bytes of every step. spared: of those of `estimate` that are not moved,
-    since thresholds are kept or a merge is already there.
+    A merge that exists already is skipped, an interrupted one resumes. Nothing appears under its
+    final name before it is complete, and a merge that fails leaves nothing behind.
 
-    A merge that is already there is left alone; a stopped one goes on. Nothing appears under a
-    final name before it is whole, and nothing is left of one that fails. Raises ValueError with one
-    sentence for bad inputs, FileExistsError for a folder that holds something else, OSError where
-    it cannot be written.
+    Args:
+        base: Folder of the base.
+        experts: {name: folder}.
+        merges: The merges.
+        threads: Blocks in progress at the same time; None for as many as there are cores and as
+            memory allows.
+        memory_limit: Bytes of anonymous memory of this process, with what it uses already; None
+            for as many as is fast.
+        device: Where methods compute.
+        cache_dir: Folder where thresholds are cached for later merges of these experts.
+        tokenizers: "same" refuses experts whose tokenizer differs from the base's; "ignore" merges
+            them.
+        sync: Wait until an output is on the disk before it gets its name. Without this, a power
+            loss within about a minute can damage it; killing the process never does.
+        on_progress: Called with the bytes read and written in each step.
+        on_skipped: Called with the bytes of `estimate_io` that need not be read or written.
+
+    Raises:
+        ValueError: Inputs cannot be merged.
+        FileExistsError: An output folder has something else.
+        OSError: An output cannot be written.
     """
     import torch
 
     threads_before = torch.get_num_threads()
-    with ExitStack() as open_sources:
-        sources = {
-            name: open_sources.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
+    with ExitStack() as stack:
+        readers = {
+            name: stack.enter_context(CheckpointReader.open(folder, f"{name} ({folder})"))
             for name, folder in sorted(experts.items())
         }
-        ground = open_sources.enter_context(CheckpointReader.open(base, f"the base ({base})"))
-        for name, source in sources.items():
-            if source.folder.samefile(ground.folder):
+        base_reader = stack.enter_context(CheckpointReader.open(base, f"the base ({base})"))
+        for name, reader in readers.items():
+            if reader.folder.samefile(base_reader.folder):
                 raise ValueError(f"expert {name} is the base itself: {base}")
-        folders = {name: source.folder for name, source in sources.items()}
-        check_tokenizers(ground.folder, folders, tokenizers)
-        new = [merge for merge in merges if not _there(merge.folder)]
-        compiled = device == "cpu" and worth_compiling(estimate_io(ground, sources, new).read)
+        folders = {name: reader.folder for name, reader in readers.items()}
+        check_tokenizers(base_reader.folder, folders, tokenizers)
+        files = {
+            key: stack.enter_context(CheckpointReader.open_file(file, f"{key[0]}: {file}"))
+            for key, file in statistics_files(merges).items()
+        }
+        for merge in merges:
+            merge.check_tensors(base_reader.floating_tensors())
+        new = [merge for merge in merges if not exists_nonempty(merge.folder)]
+        compiled = device == "cpu" and worth_compiling(
+            estimate_io(base_reader, readers, new, files).read
+        )
         if compiled:
-            load_kernels()  # before memory is looked at, of which it takes some
+            load_kernels()  # before memory is measured, since it takes some
+        whole_tensors = any(merge.whole_tensors for merge in merges)
+        more = {
+            "statistics_files": len(files),
+            "whole_tensor": largest_tensor(base_reader) if whole_tensors else 0,
+        }
         if threads is None:
-            cores = usable_cores()
-            threads = max_threads(memory_limit, len(sources), cores) if memory_limit else cores
+            threads = usable_cores()
+            if memory_limit:
+                threads = max_threads(memory_limit, len(readers), threads, **more)
         memory = (
-            None if memory_limit is None else working_memory(memory_limit, len(sources), threads)
+            None if memory_limit is None else working_memory(memory_limit, len(readers), threads)
         )
         engine = Engine(
-            ground, sources, threads=threads, memory=memory, device=device, compiled=compiled
+            base_reader,
+            readers,
+            threads=threads,
+            memory=memory,
+            device=device,
+            compiled=compiled,
+            statistics_files=files,
+            whole_tensors=whole_tensors,
         )
-        done: dict[int, Done] = {}
+        results: dict[int, MergeResult] = {}
         for number, merge in enumerate(merges):
-            if found := _finished(merge, engine):
-                done[number] = found
-        todo = [merge for number, merge in enumerate(merges) if number not in done]
-        needed = estimate_io(ground, sources, todo).moved if todo else 0
-        spared(estimate_io(ground, sources, merges).moved - needed)
+            if existing := _existing_merge(merge, engine):
+                results[number] = existing
+        todo = [merge for number, merge in enumerate(merges) if number not in results]
+        needed = estimate_io(base_reader, readers, todo, files).moved if todo else 0
+        on_skipped(estimate_io(base_reader, readers, merges, files).moved - needed)
         if todo:
-            torch.set_num_threads(1)  # the engine's own threads take the pieces
+            torch.set_num_threads(1)  # the engine's own threads each take a block
             keep_freed_memory()
             try:
-                made = iter(_stream(engine, todo, kept, tokenizers, sync, progress, spared))
-                done |= {n: next(made) for n in range(len(merges)) if n not in done}
+                made = iter(
+                    _stream(engine, todo, cache_dir, tokenizers, sync, on_progress, on_skipped)
+                )
+                results |= {n: next(made) for n in range(len(merges)) if n not in results}
             finally:
                 torch.set_num_threads(threads_before)
-        return [done[number] for number in range(len(merges))]
+        return [results[number] for number in range(len(merges))]
 
 
 def _stream(
     engine: Engine,
     merges: Sequence[Merge],
-    kept: Path | None,
+    cache_dir: Path | None,
     tokenizers: str,
     sync: bool,
-    progress: Callable[[int], None],
-    spared: Callable[[int], None],
-) -> list[Done]:
+    on_progress: Callable[[int], None],
+    on_skipped: Callable[[int], None],
+) -> list[MergeResult]:
+    """Make merges that do not exist yet."""
+    reader = engine.reader
 
-    def planned() -> str:
-        return plan_digest([engine.elements, *(plan(merge, engine) for merge in merges)])
+    def plan_of_all() -> str:
+        return record_digest([reader.block_elements, *(build_plan(m, engine) for m in merges)])
 
-    begun = planned()
+    plan = plan_of_all()
     outputs = [_output(merge, engine) for merge in merges]
-    _check_apart(outputs, engine, kept)
-    with _discarded_if_it_fails(outputs):
-        for output in outputs:  # before anything is looked at: nobody else changes it then
+    _check_no_overlap(outputs, engine, cache_dir)
+    with _cleanup_on_error(outputs):
+        for output in outputs:  # before anything is read: from here on nobody else changes it
             output.lock()
-        journal = Journal(outputs[0].partial / "journal.json", begun, sync)
-        if not all(output.begun for output in outputs):
-            journal.forget()
+        journal = Journal(outputs[0].partial / "journal.json", plan, sync)
+        if not all(output.resumable for output in outputs):
+            journal.reset()
         for output in outputs:
-            output.start(anew=journal.done == 0)
-        looked = [0]
-        found = engine.statistics(merges, kept, _counting(progress, looked))
-        sources = dict(zip(engine.names, engine.experts, strict=True))
-        spared(estimate_io(engine.base, sources, merges).looked - looked[0])
-        tally = engine.run(merges, outputs, found, journal, progress, spared)
-        if planned() != begun:
+            output.start(resume=journal.done > 0)
+        read = 0
+
+        def count_read(count: int) -> None:
+            nonlocal read
+            read += count
+            on_progress(count)
+
+        statistics = engine.statistics(merges, cache_dir, count_read)
+        experts = dict(zip(reader.names, reader.experts, strict=True))
+        estimate = estimate_io(reader.base, experts, merges, reader.statistics_files)
+        on_skipped(estimate.statistics - read)
+        tally = engine.run(merges, outputs, statistics, journal, on_progress, on_skipped)
+        if plan_of_all() != plan:
             raise ValueError("a model's files changed while they were merged: merge again")
         records = [
-            build_record(engine, merges, number, tally, found) | {"tokenizers": tokenizers}
+            build_record(engine, merges, number, tally, statistics) | {"tokenizers": tokenizers}
             for number in range(len(merges))
         ]
         for output, merge, record in zip(outputs, merges, records, strict=True):
             output.finish(record, model_card(merge, record), sync)
     return [
-        Done(output.folder, record, found=False)
+        MergeResult(output.folder, record, existed=False)
         for output, record in zip(outputs, records, strict=True)
     ]
 
 
-def _counting(progress: Callable[[int], None], total: list[int]) -> Callable[[int], None]:
-    """`progress`, which also adds up what it is told in `total[0]`."""
-
-    def told(count: int) -> None:
-        total[0] += count
-        progress(count)
-
-    return told
-
-
 @contextmanager
-def _discarded_if_it_fails(outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
+def _cleanup_on_error(outputs: Sequence[CheckpointWriter]) -> Iterator[None]:
+    """Remove outputs that failed, keep those that were interrupted."""
     try:
         yield
     except BlockingIOError:
-        for output in reversed(outputs):  # what lies in one of them is another process's
+        for output in reversed(outputs):  # another process has one of them
             output.release()
         raise
     except KeyboardInterrupt:
-        for output in outputs:  # goes on next time
+        for output in outputs:  # the next call resumes
             output.close()
         raise
     except BaseException:
-        for output in reversed(outputs):  # the first one made the folder of all
+        for output in reversed(outputs):  # the first one created their common parent
             output.discard()
         raise
 
 
-def _there(folder: Path) -> bool:
-    """Whether there is something in the place of an output."""
+def exists_nonempty(folder: Path) -> bool:
+    """Whether a path exists and is not an empty directory."""
     return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
 
 
-def _finished(merge: Merge, engine: Engine) -> Done | None:
-    """A folder that is this merge already; FileExistsError for one that is something else."""
+def _existing_merge(merge: Merge, engine: Engine) -> MergeResult | None:
+    """The folder that is this merge already; FileExistsError for one that is something else."""
     folder = merge.folder
     if folder.name in ("", ".."):
         raise ValueError(f"{folder} cannot be the name of a new folder")
-    if not folder.is_symlink() and not _there(folder):
+    if not folder.is_symlink() and not exists_nonempty(folder):
         return None
     try:
         record = json.loads((folder / "merge.json").read_text(encoding="utf-8"))
-        whole = _output(merge, engine).finished and "rounded_away_fraction" in record
-        if whole and record["plan"] == plan_digest(plan(merge, engine)):
-            return Done(folder, record, found=True)
+        complete = _output(merge, engine).finished and "rounded_away_fraction" in record
+        if complete and record["plan"] == plan_digest(merge, engine):
+            return MergeResult(folder, record, existed=True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise FileExistsError(
-        f"{folder} exists already and is not this merge, or not all of it: remove it to write it "
-        "anew"
+        f"{folder} already exists but has a different or incomplete merge: delete it to rerun"
     )
 
 
 def _output(merge: Merge, engine: Engine) -> CheckpointWriter:
     masks = tuple(merge.method.masks(merge.experts)) if merge.method.masks else ()
-    return CheckpointWriter(merge.folder, engine.base, merge.dtype, merge.shard_bytes, masks)
+    base = engine.reader.base
+    return CheckpointWriter(merge.folder, base, merge.dtype, merge.shard_bytes, masks)
 
 
-def _check_apart(outputs: Sequence[CheckpointWriter], engine: Engine, kept: Path | None) -> None:
+def _check_no_overlap(
+    outputs: Sequence[CheckpointWriter], engine: Engine, cache_dir: Path | None
+) -> None:
     """Raises ValueError for an input in a hidden folder, which would be emptied.
 
-    Also for kept thresholds in an output: they would be there before it.
+    Also for a cache inside an output, which would exist before the output does.
     """
     for output in outputs:
-        for place in (output.folder, output.partial) if kept else ():
-            if Path(os.path.realpath(kept)).is_relative_to(os.path.realpath(place)):
-                raise ValueError(f"{kept} lies in {place}: keep thresholds outside of the output")
+        for folder in (output.folder, output.partial) if cache_dir else ():
+            if Path(os.path.realpath(cache_dir)).is_relative_to(os.path.realpath(folder)):
+                raise ValueError(
+                    f"--cache-dir {cache_dir} is in {folder}: it must be outside of the output"
+                )
         partial = Path(os.path.realpath(output.partial))
-        for source in (engine.base, *engine.experts):
-            folder = Path(os.path.realpath(source.folder))
+        for model in (*engine.models, *engine.reader.statistics_files.values()):
+            folder = Path(os.path.realpath(model.folder))
             if partial in (folder, *folder.parents):
-                raise ValueError(f"{source.label} lies in {partial}, where {output.folder} is made")
+                raise ValueError(f"{model.label} is in {partial}, where {output.folder} is made")

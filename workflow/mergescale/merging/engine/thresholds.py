@@ -1,145 +1,219 @@
-"""Thresholds of task vectors, found in a look at all their entries, or in two.
+"""Exact magnitude thresholds of task vectors, from one or two passes over the files.
 
-A sample of the blocks tells about where a threshold lies. One look at everything then counts the
-entries above that neighbourhood, and those in it one by one; if the wanted rank is among these, the
-threshold is found, exactly. If not, that look has told how far the sample was off, and the next one
-counts what it tells now, and the upper halves of all entries' bits as well: these make a further
-look certain. So do two looks from the start for small models, of which a sample tells little. One
-more finds the place where entries that tie with the threshold end, if there is room for some only.
+A sample of the blocks tells roughly where a threshold is. One pass over everything then counts the
+entries above that range as a whole and those in it bit by bit; if the wanted rank is in the range,
+the threshold is found, exactly. If not, that pass has shown how far off the sample was, and the
+next one counts the corrected range, and all entries coarsely as well, which makes a further pass
+certain to succeed. Small models, whose sample tells little, take two such passes from the start. If
+only some of the entries that tie with the threshold are kept, a last pass finds where they end.
+
+Thresholds are cached in files, so that a later merge of the same models needs no such pass.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from mergescale.merging.engine.passes import HistogramPass, sampled_share
-from mergescale.merging.engine.tie_pass import TieBudget, locate_tie_cutoff
+from mergescale.checkpoints.reader import CheckpointReader
+from mergescale.merging.engine.delta_reader import DeltaReader
+from mergescale.merging.engine.passes import (
+    HistogramPass,
+    TieBudget,
+    locate_tie_cutoffs,
+    sampled_fraction,
+)
 from mergescale.merging.ops.quantile import MAX_BINS, CoarseHistogram, FineHistogram, RankPosition
 from mergescale.merging.ops.trim import Cutoff, count_to_keep, trivial_threshold
 from mergescale.merging.statistics import FIRST, MagnitudeThreshold
+from mergescale.provenance.atomic import write_json
+from mergescale.provenance.digests import record_digest
 
-if TYPE_CHECKING:
-    from mergescale.merging.engine.engine import Engine
+_CACHE_VERSION = 3
 
 
-def thresholds(
-    engine: Engine,
-    wanted: Mapping[str, set[MagnitudeThreshold]],
+def compute_cutoffs(
+    reader: DeltaReader,
+    requested: Mapping[str, set[MagnitudeThreshold]],
     names: Sequence[str],
-    progress: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> dict[tuple[str, MagnitudeThreshold], Cutoff]:
-    """Thresholds of several experts at once, in the tensors called `names` taken together.
+    """Compute thresholds of several experts at once, in some tensors taken together.
 
-    wanted: {expert: thresholds}; their scope is not looked at. progress: told of bytes read.
+    Args:
+        reader: Reads the task vectors.
+        requested: {expert: thresholds}; their scope is ignored.
+        names: Names of the tensors.
+        on_progress: Called with the bytes read.
     """
-    look = HistogramPass(engine, names, progress)
+    histograms = HistogramPass(reader, names, on_progress)
     ranks = {
-        (expert, wish): (
-            engine.names.index(expert),
-            count_to_keep(look.elements, wish.density, wish.rounding),
+        (expert, spec): (
+            reader.names.index(expert),
+            count_to_keep(histograms.elements, spec.density, spec.rounding),
         )
-        for expert, wishes in wanted.items()
-        for wish in wishes
+        for expert, specs in requested.items()
+        for spec in specs
     }
-    known = {(n, rank): trivial_threshold(look.elements, rank) for n, rank in ranks.values()}
-    found = _places(look, {key for key, value in known.items() if value is None})
-    of_first = {ranks[key] for key in ranks if key[1].ties == FIRST}
-    rooms = {
-        (n, rank): TieBudget(place.value, rank - place.larger)
-        for (n, rank), place in found.items()
+    known = {(n, rank): trivial_threshold(histograms.elements, rank) for n, rank in ranks.values()}
+    positions = _find_ranks(histograms, {key for key, value in known.items() if value is None})
+    first_only = {ranks[key] for key in ranks if key[1].ties == FIRST}
+    budgets = {
+        (n, rank): TieBudget(position.value, rank - position.larger)
+        for (n, rank), position in positions.items()
         # Zeros are the same whether they are kept or not.
-        if (n, rank) in of_first and place.value and rank < place.larger + place.equal
+        if (n, rank) in first_only and position.value and rank < position.larger + position.equal
     }
-    ends = locate_tie_cutoff(engine, rooms, names, progress) if rooms else {}
-    limits = {}
-    for (expert, wish), (n, rank) in ranks.items():
-        if (n, rank) in found:
-            end = ends.get((n, rank)) if wish.ties == FIRST else None
-            limits[expert, wish] = found[n, rank].limit(rank, end)
+    ends = locate_tie_cutoffs(reader, budgets, names, on_progress) if budgets else {}
+    cutoffs = {}
+    for (expert, spec), (n, rank) in ranks.items():
+        if (n, rank) in positions:
+            end = ends.get((n, rank)) if spec.ties == FIRST else None
+            cutoffs[expert, spec] = positions[n, rank].limit(rank, end)
         else:
-            limits[expert, wish] = Cutoff(known[n, rank], num_kept=rank)
-    return limits
+            cutoffs[expert, spec] = Cutoff(known[n, rank], num_kept=rank)
+    return cutoffs
 
 
-def max_passes(lengths: Sequence[int], wanted: int) -> float:
-    """How often `thresholds` reads tensors of these lengths, unless a sample misleads much.
+def max_passes(lengths: Sequence[int], thresholds: int) -> float:
+    """How often `compute_cutoffs` reads tensors of these lengths, unless a sample misleads much.
 
-    wanted: of how many thresholds of an expert. Without the look for the first of those that tie.
+    Args:
+        lengths: Elements of the tensors.
+        thresholds: Number of thresholds of an expert.
+
+    Returns:
+        Passes, of which the sample is a fraction; without the one that locates ties.
     """
-    return 1 + -(-wanted // MAX_BINS) + sampled_share(lengths)
+    return 1 + -(-thresholds // MAX_BINS) + sampled_fraction(lengths)
 
 
-def _places(
-    look: HistogramPass, wanted: set[tuple[int, int]]
+def _find_ranks(
+    histograms: HistogramPass, requested: set[tuple[int, int]]
 ) -> dict[tuple[int, int], RankPosition]:
     """The entries of these (number of an expert, rank)."""
     found: dict[tuple[int, int], RankPosition] = {}
-    uppers: dict[int, CoarseHistogram] = {}
-    guesses = _guesses(look, sorted({n for n, _ in wanted}))
+    coarse: dict[int, CoarseHistogram] = {}
+    estimates = _estimate_from_sample(histograms, sorted({n for n, _ in requested}))
     first = True
-    while missing := wanted - found.keys():
+    while missing := requested - found.keys():
         ranks: dict[int, list[int]] = {}
         for n, rank in sorted(missing):
             ranks.setdefault(n, []).append(rank)
         bins: dict[int, set[int]] = {}
-        unsure = set()
+        uncertain = set()
         for n, own in ranks.items():
-            if n in uppers:
-                bins[n] = set(islice({uppers[n].find(rank): None for rank in own}, MAX_BINS))
+            if n in coarse:
+                bins[n] = set(islice({coarse[n].find(rank): None for rank in own}, MAX_BINS))
             else:
-                bins[n], complete = guesses[n].bins_of(own)
+                bins[n], complete = estimates[n].bins_of(own)
                 if not first or not complete:
-                    unsure.add(n)  # this look counts all its bins too, for one that is certain
-        counted, more = look.scan(bins, unsure)
+                    uncertain.add(n)  # counted coarsely too, so that the next pass is certain
+        fine, more = histograms.scan(bins, uncertain)
         for n, rank in missing:
-            place = counted[n].place(rank)
-            if place:
-                found[n, rank] = place
+            position = fine[n].place(rank)
+            if position:
+                found[n, rank] = position
             else:
-                guesses[n].correct(counted[n])
-        uppers |= more
+                estimates[n].correct(fine[n])
+        coarse |= more
         first = False
-        del counted  # before the next ones are made
+        del fine  # before the next ones are made
     return found
 
 
 @dataclass
-class _Guess:
-    """Where an expert's entries may lie, as far as a sample tells: without one, it does not.
+class _RankEstimate:
+    """Where an expert's ranks may be, as far as a sample tells.
 
     Attributes:
-        upper: the sample's histogram.
-        share: of the expert's entries that are in it; corrected by what a look has shown.
+        coarse: The sample's histogram; None without a sample.
+        fraction: Of the expert's entries that are in it; corrected by what a pass has shown.
     """
 
-    upper: CoarseHistogram | None = None
-    share: float = 0.0
+    coarse: CoarseHistogram | None = None
+    fraction: float = 0.0
 
     def bins_of(self, ranks: Sequence[int]) -> tuple[set[int], bool]:
-        """Bins in which entries of these ranks may lie, at most `MAX_BINS`; whether for all."""
+        """Bins in which entries of these ranks may be, at most `MAX_BINS`; whether of all ranks."""
         found: set[int] = set()
-        complete = self.upper is not None
-        for rank in ranks if self.upper else ():
-            bins = found | set(self.upper.near(max(1, round(rank * self.share))))
+        complete = self.coarse is not None
+        for rank in ranks if self.coarse else ():
+            bins = found | set(self.coarse.near(max(1, round(rank * self.fraction))))
             if len(bins) <= MAX_BINS:
                 found = bins
             else:
                 complete = False
         return found, complete
 
-    def correct(self, counted: FineHistogram) -> None:
-        """Learn from a look at all entries which share of the large ones is in the sample."""
-        if self.upper is not None and counted.bins and counted.above[0]:
-            sampled = int(self.upper.counts[counted.bins[0] + 1 :].sum())
-            self.share = sampled / int(counted.above[0])
+    def correct(self, fine: FineHistogram) -> None:
+        """Learn from a pass over all entries which fraction of the large ones is in the sample."""
+        if self.coarse is not None and fine.bins and fine.above[0]:
+            sampled = int(self.coarse.counts[fine.bins[0] + 1 :].sum())
+            self.fraction = sampled / int(fine.above[0])
 
 
-def _guesses(look: HistogramPass, experts: Sequence[int]) -> dict[int, _Guess]:
-    """{number of an expert: what a sample tells of it}."""
-    if not experts or not look.sample:
-        return {n: _Guess() for n in experts}
-    share = sampled_share(look.lengths)
-    return {n: _Guess(upper, share) for n, upper in look.scan_sample(experts).items()}
+def _estimate_from_sample(
+    histograms: HistogramPass, experts: Sequence[int]
+) -> dict[int, _RankEstimate]:
+    """{number of an expert: what a sample tells}."""
+    if not experts or not histograms.sample:
+        return {n: _RankEstimate() for n in experts}
+    fraction = sampled_fraction(histograms.lengths)
+    return {n: _RankEstimate(c, fraction) for n, c in histograms.scan_sample(experts).items()}
+
+
+@dataclass(frozen=True)
+class ThresholdCache:
+    """Thresholds in files, by everything that decides them.
+
+    Attributes:
+        folder: Where they are; None for no cache.
+        base: The base. Models are identified by their files' paths, sizes and modification times.
+    """
+
+    folder: Path | None
+    base: CheckpointReader
+
+    def load(
+        self, expert: CheckpointReader, spec: MagnitudeThreshold, names: Sequence[str]
+    ) -> dict[str, Cutoff]:
+        """The cached cutoffs of an expert, of these names; none from a damaged file."""
+        if self.folder is None:
+            return {}
+        try:
+            cached = json.loads(self._file(expert, spec).read_text())
+            return {name: _parse_cutoff(cached[name]) for name in names if name in cached}
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
+            return {}
+
+    def store(
+        self, expert: CheckpointReader, spec: MagnitudeThreshold, cutoffs: Mapping[str, Cutoff]
+    ) -> None:
+        """Write the cutoffs {name: cutoff} of an expert, if the folder can be written."""
+        if self.folder is None:
+            return
+        content = {
+            name: [cutoff.threshold.hex(), cutoff.tie_end, cutoff.num_kept]
+            for name, cutoff in cutoffs.items()
+        }
+        try:
+            write_json(self._file(expert, spec), content)
+        except OSError:
+            pass  # computed again next time
+
+    def _file(self, expert: CheckpointReader, spec: MagnitudeThreshold) -> Path:
+        key = [_CACHE_VERSION, self.base.fingerprint(), expert.fingerprint(), *astuple(spec)]
+        return self.folder / f"{record_digest(key)[:32]}.json"
+
+
+def _parse_cutoff(cached: Sequence) -> Cutoff:
+    """Raises ValueError or TypeError for what is not a cutoff."""
+    threshold, end, num_kept = cached
+    if end is not None:
+        tensor, index = end
+        end = str(tensor), int(index)
+    return Cutoff(float.fromhex(threshold), end, int(num_kept))

@@ -1,1 +1,1 @@
-"""Recipes: merges as YAML files, in our own form or in mergekit's."""
+"""Recipes: merges as YAML files, in this project's own format or in mergekit's."""

@@ -1,4 +1,4 @@
-"""mergekit's YAML for the methods that are here, turned into a recipe of our own."""
+"""Converts mergekit's YAML files to recipes, for the methods that exist here."""
 
 from __future__ import annotations
 
@@ -18,55 +18,61 @@ METHODS = {
     "slerp": "slerp",
     "model_stock": "model_stock",
 }
-# Whether weights are divided by their sum where `normalize` is not given.
+# Whether weights are divided by their sum if `normalize` is not given.
 _NORMALIZED = {"linear": True, "ties": True}
 _TOP = (
     "merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source",
     "name", "tokenizers",
 )  # fmt: skip
 _PARAMETERS = ("weight", "density", "normalize", "lambda", "rescale", "int8_mask", "t", "gamma")
-# Those of them that a model may have of its own; the names they have here.
-_OWN = {"weight": "weight", "density": "density", "gamma": "outliers"}
+# Those of them that a model may override, with their names here.
+_PER_MODEL = {"weight": "weight", "density": "density", "gamma": "outliers"}
 
 
-def as_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The same merge in our own keys.
+def convert_recipe(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the content of mergekit's YAML file to that of a recipe.
 
-    Raises ValueError for what has no counterpart here: other methods, slices, gradients (lists of
-    values over layers), filters, other tokenizers.
+    Raises:
+        ValueError: Something has no counterpart here: another method, slices, gradients (lists of
+            values over layers), filters, another tokenizer.
     """
     if unknown := sorted(content.keys() - set(_TOP)):
-        raise ValueError(f"mergekit's {unknown[0]} is not supported; understood: {', '.join(_TOP)}")
+        verb = "are" if unknown[0].endswith("s") else "is"
+        raise ValueError(
+            f"mergekit `{unknown[0]}` {verb} not supported; supported: {', '.join(_TOP)}"
+        )
     method = content["merge_method"]
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"merge_method is {method!r}, understood are {', '.join(METHODS)}")
+        raise ValueError(f"merge_method is {method!r}; supported: {', '.join(METHODS)}")
     if content.get("tokenizer_source") not in (None, "base"):
-        raise ValueError("tokenizer_source other than base is not supported")
+        raise ValueError("tokenizer_source must be base: other tokenizers are not supported")
     shared = _parameters(content.get("parameters") or {}, "parameters")
     if "rescale" in shared and shared["rescale"] != (method in ("dare_ties", "dare_linear")):
         raise ValueError(
             f"parameters.rescale: {str(shared['rescale']).lower()} is not supported for {method}: "
-            "DARE rescales what it keeps, and nothing else does"
+            "DARE always rescales, other methods never do"
         )
     models = content.get("models")
     if not isinstance(models, list) or not models:
-        raise ValueError("models must be a list of entries with model")
+        raise ValueError("models must be a list of mappings with model")
     listed: list[tuple[str, dict[str, Any]]] = []
     for entry in models:
         if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
-            raise ValueError("each entry of models must have model, a folder")
+            raise ValueError("each entry of models must be a mapping with model: FOLDER")
         where = f"models.{entry['model']}.parameters"
         own = _parameters(entry.get("parameters") or {}, where)
-        if shared_only := sorted(own.keys() - _OWN.keys()):
+        if shared_only := sorted(own.keys() - _PER_MODEL.keys()):
             raise ValueError(
-                f"{where}.{shared_only[0]} is not supported; it belongs under parameters"
+                f"{where}.{shared_only[0]} is not supported; move it to the parameters of the merge"
             )
         listed.append((entry["model"], own))
     base = content.get("base_model") or (listed[0][0] if method == "linear" else None)
     if not isinstance(base, str):
         raise ValueError("base_model is missing")
     if method == "linear" and base not in (model for model, _ in listed):
-        raise ValueError("linear with a base_model that is not among models: leave base_model out")
+        raise ValueError(
+            "linear with a base_model that is not among models is not supported: remove base_model"
+        )
     recipe = {
         "base": base,
         "experts": _experts(method, base, listed, shared),
@@ -88,27 +94,27 @@ def _experts(
                 if method == "linear" or model != base)  # fmt: skip
     normalize = shared.get("normalize", _NORMALIZED.get(method, False))
     if method == "linear" and not normalize and abs(total - 1) > 1e-9:
-        raise ValueError("linear with normalize: false needs weights that add up to 1")
-    # Where signs are elected, normalize is the disjoint mean; elsewhere a common factor.
+        raise ValueError("linear with normalize: false needs weights that sum to 1")
+    # Where signs are elected, normalize means the disjoint mean; elsewhere a common factor.
     divide = normalize and method in ("linear", "task_arithmetic", "dare_linear", "breadcrumbs")
     if divide and abs(total) <= 1e-6 * sum(map(abs, weights)):
-        raise ValueError("the weights add up to 0")
+        raise ValueError("the weights sum to 0")
     experts: dict[str, dict[str, Any]] = {}
     for (model, own), weight in zip(listed, weights, strict=True):
         if model == base:
-            continue  # its task vector is 0
+            continue  # its task vector is zero
         entry: dict[str, Any] = {"path": model}
         if weighted:
             entry["weight"] = weight / total if divide else weight
-        entry |= {_OWN[key]: own[key] for key in ("density", "gamma") if key in own}
+        entry |= {_PER_MODEL[key]: own[key] for key in ("density", "gamma") if key in own}
         name = Path(model).name
         while name in experts:
             name += "_"
         experts[name] = entry
     if not experts:
-        raise ValueError("models holds no model but the base")
+        raise ValueError("models has no model but the base")
     if method == "slerp" and len(experts) > 1:
-        raise ValueError("slerp is between base_model and one other model")
+        raise ValueError("slerp needs base_model and exactly one other model")
     return experts
 
 
@@ -136,18 +142,17 @@ def _parameters(given: Any, where: str) -> dict[str, Any]:
         raise ValueError(f"{where} must be a mapping")
     for key, value in given.items():
         if key not in _PARAMETERS:
-            raise ValueError(
-                f"{where}.{key} is not supported; understood: {', '.join(_PARAMETERS)}"
-            )
+            raise ValueError(f"{where}.{key} is not supported; supported: {', '.join(_PARAMETERS)}")
         if isinstance(value, list | dict):
             raise ValueError(
-                f"{where}.{key} is a gradient or filter over layers, which is not supported; "
-                "give one value"
+                f"{where}.{key}: gradients and filters over layers are not supported in mergekit's "
+                "format; give one value, or write a recipe with rules by tensor"
             )
         boolean = key in ("normalize", "rescale", "int8_mask")
         if boolean != isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{where}.{key} is {value!r}, allowed is "
-                             f"{'true or false' if boolean else 'a number'}")  # fmt: skip
+            raise ValueError(
+                f"{where}.{key} is {value!r}, must be {'true or false' if boolean else 'a number'}"
+            )
     return given
 
 
