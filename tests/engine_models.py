@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from merging_oracle import random_model, random_task_vectors, write_model
+from merging_oracle import random_fisher, random_model, random_task_vectors, write_model
 from safetensors.torch import load_file, save_file
 
 from mergescale.checkpoints.blocks import BLOCK
@@ -13,10 +13,10 @@ from mergescale.merging.engine.merge_spec import Merge
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.registry import all_methods, get_method
 
-# One tensor of more than two blocks, which is the least that a pass can be cut into.
+# One tensor of more than two of the smallest blocks.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
 # Fisher needs statistics files.
-METHODS = sorted(all_methods().keys() - {"fisher"})
+METHODS = sorted(n for n, method in all_methods().items() if method.granularity == "elements")
 DENSE = ("ties", "dare_ties", "dare_linear", "breadcrumbs")
 
 
@@ -40,17 +40,28 @@ def folders(tmp_path_factory):
         if number == 1:
             weights = {n: w.bfloat16() for n, w in weights.items()}
         made[name] = write_model(root / name, weights | {"steps": torch.arange(3)})
+    for name, fisher in random_fisher(2, dict.fromkeys(made.keys() - {"base"}, base)).items():
+        save_file(fisher, made[name] / "fisher.safetensors")
     return made
 
 
-def wanted(out, name, experts=("expert0", "expert1", "expert2"), **changes):
+def wanted(out, name, experts=("expert0", "expert1", "expert2"), folders=None, **changes):
+    """A merge into `out`; `folders` locate the statistics files of methods that need some."""
     method = get_method(name)
+    experts = tuple(experts)[: method.experts[1]]
+    parameters = method.canonical({"density": 0.2} if name in DENSE else {})
+    kinds = method.statistics_files(parameters)
     return Merge(
         out / name,
         method,
-        tuple(experts)[: method.experts[1]],
+        experts,
         changes.pop("lam", 0.3 if method.sweeps_lambda else 1.0),
-        parameters=method.canonical({"density": 0.2} if name in DENSE else {}),
+        parameters=changes.pop("parameters", parameters),
+        statistics_files={
+            e: {kind: folders[e] / f"{kind}.safetensors" for kind in kinds}
+            for e in experts
+            if kinds
+        },
         seed=5 if method.stochastic else None,
         **changes,
     )
@@ -78,7 +89,7 @@ def whole(folders, tmp_path_factory):
     """Every method's merge by `run_merges`: {method: contents}."""
     out = tmp_path_factory.mktemp("whole")
     experts = {name: path for name, path in folders.items() if name != "base"}
-    run_merges(folders["base"], experts, [wanted(out, name) for name in METHODS])
+    run_merges(folders["base"], experts, [wanted(out, name, folders=folders) for name in METHODS])
     return {name: contents(out / name) for name in METHODS}
 
 

@@ -109,11 +109,11 @@ def test_a_stopped_download_goes_on(served, tmp_path, monkeypatch, capsys):
     assert main([*FETCH, "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "Traceback" not in error
-    assert "lab/model cannot be fetched" in error and "where there is a network" in error
+    assert "lab/model cannot be downloaded" in error and "again with a network" in error
     assert not (out / "hub.json").exists() and len(served) == 2
     monkeypatch.setattr(hub, "download", whole)
     assert main([*FETCH, "--out", str(out)]) == 0
-    assert len(served) == len(set(served)), "a file was brought twice"
+    assert len(served) == len(set(served)), "a file was downloaded twice"
 
 
 def test_another_revision_takes_nothing_over(served, tmp_path):
@@ -126,7 +126,7 @@ def test_another_revision_takes_nothing_over(served, tmp_path):
 def test_a_model_of_pickles_is_refused(model, served, tmp_path, capsys):
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     assert main([*FETCH, "--out", str(tmp_path / "out")]) == 1
-    assert "no whole set of safetensors weights" in capsys.readouterr().err
+    assert "no complete safetensors weights" in capsys.readouterr().err
     assert not (tmp_path / "out" / "hub.json").exists()
 
 
@@ -138,7 +138,7 @@ def test_without_a_network_one_sentence_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert main([*FETCH, "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "lab/model cannot be fetched" in error
+    assert error.count("\n") == 1 and "lab/model cannot be downloaded" in error
 
 
 def adopted(model, out):

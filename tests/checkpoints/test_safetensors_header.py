@@ -88,36 +88,36 @@ BROKEN = {
     "seven bytes": (b"1234567", "has 7 bytes"),
     "header past the end": (whole_file({}, length=3), "should have 3 bytes"),
     "header of 2**63 bytes": (whole_file({}, length=2**63), "should have 9223372036854775808"),
-    "header of 2**64-1 bytes": (whole_file({}, length=2**64 - 1), "no safetensors file"),
-    "a pickle": (b"\x80\x02}q\x00(X\x01\x00\x00\x00wq\x01", "no safetensors file"),
+    "header of 2**64-1 bytes": (whole_file({}, length=2**64 - 1), "not a safetensors file"),
+    "a pickle": (b"\x80\x02}q\x00(X\x01\x00\x00\x00wq\x01", "not a safetensors file"),
     "header of nothing": (whole_file(b""), "header is corrupt"),
     "not JSON": (whole_file("{a: 1}"), "header is corrupt"),
     "half of JSON": (whole_file('{"a": {"dtype": '), "header is corrupt"),
-    "a list": (whole_file("[]"), "it is no mapping"),
-    "a number": (whole_file("1"), "it is no mapping"),
-    "null": (whole_file("null"), "it is no mapping"),
+    "a list": (whole_file("[]"), "it must be a mapping"),
+    "a number": (whole_file("1"), "it must be a mapping"),
+    "null": (whole_file("null"), "it must be a mapping"),
     "invalid UTF-8": (whole_file(b'{"\xff\xfe": 1}'), "header is corrupt"),
     "UTF-16": (whole_file(json.dumps({"a": entry()}).encode("utf-16"), bytes(4)), "corrupt"),
     "a name twice": (
         whole_file('{"a":%s,"a":%s}' % ((json.dumps(entry()),) * 2), bytes(4)),
-        "a stands there twice",
+        "a is there twice",
     ),
     "a key of an entry twice": (
         whole_file('{"a":{"dtype":"U8","dtype":"I8","shape":[4],"data_offsets":[0,4]}}', bytes(4)),
-        "dtype stands there twice",
+        "dtype is there twice",
     ),
     "half a letter as a name": (
         whole_file({"\ud800": entry()}, bytes(4)),
-        "has a name that is no text",
+        "has a name that is not valid text",
     ),
     "deep nesting": (whole_file("[" * DEEP + "]" * DEEP), "header is corrupt"),
     "deep nesting in an entry": (
         whole_file('{"a":{"dtype":"U8","shape":%s}}' % ("[" * 900 + "]" * 900)),
         "has shape",
     ),
-    "an entry that is a list": (whole_file({"a": [1]}), "a is described by no mapping"),
+    "an entry that is a list": (whole_file({"a": [1]}), "a must be described by a mapping"),
     "an entry without dtype": (whole_file({"a": {"shape": []}}), "has dtype None"),
-    "unknown dtype": (whole_file({"a": entry("F31")}, bytes(4)), "dtype F31, known are F64"),
+    "unknown dtype": (whole_file({"a": entry("F31")}, bytes(4)), "dtype F31, must be one of F64"),
     "dtype of another kind": (whole_file({"a": entry(["U8"])}, bytes(4)), "has dtype ['U8']"),
     "no shape": (whole_file({"a": {"dtype": "U8", "data_offsets": [0, 0]}}), "has shape None"),
     "negative shape": (whole_file({"a": entry(shape=(-2, -2))}, bytes(4)), "shape [-2, -2]"),
@@ -155,7 +155,7 @@ BROKEN = {
     ),
     "overlap": (
         whole_file({"a": entry(), "b": entry(offsets=(2, 6))}, bytes(6)),
-        "tensor b begins at byte 2 of the data, but 4",
+        "tensor b begins at byte 2 of the data, but the one before ends at 4",
     ),
     "the same bytes twice": (
         whole_file({"a": entry(), "b": entry()}, bytes(4)),
@@ -193,7 +193,7 @@ def test_a_truncated_file_is_told_from_a_whole_one_at_every_length(valid):
     content = valid.read_bytes()
     for length in range(len(content)):
         overwrite(valid, content[:length])
-        with pytest.raises(ValueError, match="truncated|no safetensors file"):
+        with pytest.raises(ValueError, match="truncated|not a safetensors file"):
             read_header(valid)
 
 

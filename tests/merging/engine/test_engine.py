@@ -18,6 +18,7 @@ from engine_models import (  # noqa: F401
     whole,
 )
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from mergescale.checkpoints.blocks import BLOCK
 from mergescale.checkpoints.folder import read_weights
@@ -29,12 +30,22 @@ from mergescale.merging.ops.cast import apply_task_vector
 from mergescale.merging.registry import get_method
 
 
+def in_memory_tau(merge, vectors, base):
+    """The merged task vector without the engine."""
+    statistics = {
+        kind: {e: load_file(merge.statistics_files[e][kind]) for e in merge.experts}
+        for kind in merge.method.statistics_files(merge.parameters)
+    }
+    more = {"statistics": statistics} if statistics else {}
+    return merge.method.tau(vectors, seed=merge.seed, base=base, **more, **merge.parameters)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, name):
-    merge = wanted(folders["base"], name)
+    merge = wanted(folders["base"], name, folders=folders)
     base = read_weights(folders["base"])
     vectors = read_task_vectors(base, of(folders, merge))
-    tau = merge.method.tau(vectors, seed=merge.seed, base=base, **merge.parameters)
+    tau = in_memory_tau(merge, vectors, base)
     expected = apply_task_vector(base, tau, merge.lam)
     for tensor, values in expected.items():
         assert whole[name][tensor][2] == values.numpy().tobytes(), tensor
@@ -47,7 +58,7 @@ def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch,
     working = blocks * BLOCK * element_bytes(len(experts))
     monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": working})
     assert block_elements(len(experts), threads) == blocks * BLOCK
-    merges = [wanted(tmp_path, name) for name in METHODS]
+    merges = [wanted(tmp_path, name, folders=folders) for name in METHODS]
     run_merges(folders["base"], experts, merges, threads=threads)
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
@@ -55,14 +66,14 @@ def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch,
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_merge_alone_is_the_merge_among_others(folders, whole, tmp_path, name):
-    merge = wanted(tmp_path, name)
+    merge = wanted(tmp_path, name, folders=folders)
     run_merges(folders["base"], of(folders, merge), [merge])
     assert contents(merge.folder) == whole[name]
 
 
 def test_order_of_experts_and_of_merges_changes_no_bit(folders, whole, tmp_path):
     experts = {name: folders[name] for name in ("expert2", "expert0", "expert1")}
-    merges = [wanted(tmp_path, name) for name in reversed(METHODS)]
+    merges = [wanted(tmp_path, name, folders=folders) for name in reversed(METHODS)]
     done = run_merges(folders["base"], experts, merges, threads=2)
     assert [each.folder for each in done] == [merge.folder for merge in merges]
     for name in METHODS:
@@ -94,7 +105,9 @@ def test_sharded_inputs_change_no_bit(folders, whole, tmp_path, threads):
         for (name, path), parts in zip(folders.items(), (3, 2, 1, 4), strict=True)
     }
     base = parted.pop("base")
-    run_merges(base, parted, [wanted(tmp_path, n) for n in METHODS], threads=threads)
+    run_merges(
+        base, parted, [wanted(tmp_path, n, folders=folders) for n in METHODS], threads=threads
+    )
     for name in METHODS:
         assert contents(tmp_path / name) == whole[name], name
 

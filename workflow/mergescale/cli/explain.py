@@ -88,7 +88,9 @@ def _describe_resources(
         threads = max_threads(memory_limit, experts, usable_cores(), **more)
     memory = working_memory(memory_limit, experts, threads)
     elements = block_elements(experts, threads, memory, **more)
-    used = threads * elements * element_bytes(experts, files)
+    used = (
+        threads * elements * element_bytes(experts, files, whole_tensors=more["whole_tensor"] > 0)
+    )
     yield f"inputs: {format_bytes(estimate.inputs)}"
     yield (
         f"total read: about {format_bytes(estimate.read)} (less if thresholds are cached; more if "

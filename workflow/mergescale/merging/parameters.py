@@ -51,7 +51,7 @@ class TensorParameter:
                 raise ValueError(f'rule {number} needs a filter such as "*.mlp.*"')
             if last and pattern != ANY:
                 raise ValueError(
-                    "the last rule must have no filter: it holds for all other tensors"
+                    "the last rule must not have a filter: it is for all other tensors"
                 )
             rules.append((pattern, check(rule["value"])))
         return cls(tuple(rules))
@@ -70,11 +70,17 @@ class TensorParameter:
         *first, (_, default) = self.rules
         return [*({"filter": pattern, "value": v} for pattern, v in first), {"value": default}]
 
+    def unused(self, tensors: Sequence[str]) -> list[str]:
+        """The patterns that match none of these names of tensors."""
+        return [
+            pattern
+            for pattern, _ in self.rules
+            if pattern != ANY and not any(fnmatchcase(name, pattern) for name in tensors)
+        ]
+
     def __str__(self) -> str:
         *first, (_, default) = self.rules
-        return "; ".join(
-            [*(f"{value} in {pattern}" for pattern, value in first), f"else {default}"]
-        )
+        return "".join(f"{value} in {pattern}, " for pattern, value in first) + f"else {default}"
 
 
 def resolve(parameters: Mapping[str, Any], tensor: str) -> dict[str, Any]:

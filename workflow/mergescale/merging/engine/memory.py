@@ -21,6 +21,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # One thread's histograms of one expert, coarse and fine.
 _HISTOGRAM_BYTES = (1 << 15) * 8 + MAX_BINS * (1 << 16) * 8
+# Per element of a square matrix: factors and workspace of a float64 SVD.
+_DECOMPOSITION_BYTES = 80
 _HEADROOM = 48_000_000  # allocator, Python objects, writing
 _MAX_CACHED_FREE = 32_000_000  # bytes of freed memory that each thread may keep
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's names of what `mallopt` sets
@@ -52,10 +54,17 @@ def anonymous_memory() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def element_bytes(experts: int, statistics_files: int = 0) -> int:
-    """Bytes that one thread needs per element of a block: inputs, task vectors, temporaries."""
+def element_bytes(experts: int, statistics_files: int = 0, *, whole_tensors: bool = False) -> int:
+    """Bytes that one thread needs per element of a block: inputs, task vectors, temporaries.
+
+    Args:
+        experts: Number of experts.
+        statistics_files: Number of statistics files of all experts together.
+        whole_tensors: Whether a method decomposes whole matrices.
+    """
     raw, fp32 = 8, 4
-    return raw + fp32 * (1 + experts + statistics_files) + method_bytes(experts)
+    decomposition = _DECOMPOSITION_BYTES if whole_tensors else 0
+    return raw + fp32 * (1 + experts + statistics_files) + method_bytes(experts) + decomposition
 
 
 def method_bytes(experts: int) -> int:
@@ -93,7 +102,7 @@ def block_elements(
     Raises:
         ValueError: Not even the smallest block fits.
     """
-    each = element_bytes(experts, statistics_files)
+    each = element_bytes(experts, statistics_files, whole_tensors=whole_tensor > 0)
     smallest = (round_up(whole_tensor) if whole_tensor else BLOCK) * each
     budget = max(smallest, WORKING_BYTES[device.partition(":")[0]])
     if memory is not None:
