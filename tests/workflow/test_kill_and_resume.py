@@ -1,4 +1,4 @@
-"""A run killed with all its processes, three times, ends with the bytes of one left in peace."""
+"""A run that is killed three times, with all its processes, has the bytes of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     after_first = finished_files(results)
     assert not any("model.safetensors" in file for file in after_first)
 
-    # While an expert is trained: it has told of its progress, and has no weights yet.
-    def experts_at_work() -> list[Path]:
-        told = logs_that_tell_progress(logs / "expert" / "tiny" / "40k")
-        folders = [results / "models/40k" / log.parent.name / "experts" / log.stem for log in told]
+    # While an expert is trained: its log has progress, and it has no weights yet.
+    def running_experts() -> list[Path]:
+        begun = logs_with_progress(logs / "expert" / "tiny" / "40k")
+        folders = [results / "models/40k" / log.parent.name / "experts" / log.stem for log in begun]
         return [expert for expert in folders if not (expert / "training.json").is_file()]
 
-    second = killed_when(folder, experts_at_work)
-    assert len(experts_at_work()) == 1
+    second = killed_when(folder, running_experts)
+    assert len(running_experts()) == 1
     assert (
         f"resuming from step {step} of 200" in (logs / "pretrained_base/tiny/40k.log").read_text()
     )
@@ -51,21 +51,21 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     assert f"{results}/models/40k/pt/model.safetensors" in after_second
 
     # While merges are scored: some evaluations are done, others are not.
-    def merges_at_work() -> list[str]:
-        told = logs_that_tell_progress(logs / "merge_scores" / "tiny" / "40k")
-        folders = [f"40k/{log.parent.name}/merges/{log.stem}" for log in told]
+    def running_merges() -> list[str]:
+        begun = logs_with_progress(logs / "merge_scores" / "tiny" / "40k")
+        folders = [f"40k/{log.parent.name}/merges/{log.stem}" for log in begun]
         # The last method of the configuration is scored last.
         return [f for f in folders if not (results / "scores" / f / "dare_ties.json").is_file()]
 
-    third = killed_when(folder, merges_at_work)
-    (at_work,) = merges_at_work()
-    # Outputs of the job in progress are made again, but from the evaluations that are kept.
-    after_third = {f: w for f, w in finished_files(results).items() if at_work not in f}
+    third = killed_when(folder, running_merges)
+    (running,) = running_merges()
+    # Outputs of the running job are made again, from cached evaluations.
+    after_third = {f: w for f, w in finished_files(results).items() if running not in f}
     assert any("/.cache/" in file for file in after_third)
 
     unlock(folder)
     final = succeeded(snakemake(folder, *CALL))
-    # By Snakemake's own counts, every restart had to do what the run before had not finished.
+    # By Snakemake's own counts, every restart did what the run before had not finished.
     for (jobs, done), later in zip(
         (first, second, third), (second[0], third[0], job_counts(final)), strict=True
     ):
@@ -74,7 +74,9 @@ def test_a_run_killed_at_three_points_ends_with_the_same_bytes(tiny_study_run, t
     for before in (after_first, after_second, after_third):
         now = finished_files(results)
         assert [file for file, written in before.items() if now.get(file) != written] == []
-    assert not list((results / ".checkpoints").rglob("latest.json")), "state of a finished training"
+    assert not list((results / ".checkpoints").rglob("latest.json")), (
+        "checkpoints of finished training"
+    )
 
     uninterrupted = tiny_study_run / "results" / "tiny"
     for file in ("scores.csv", *model_files(uninterrupted)):
@@ -109,7 +111,7 @@ def killed_when(folder: Path, reached: Callable[[], object]) -> tuple[dict[str, 
 
 
 def kill_tree(run: subprocess.Popen) -> None:
-    """SIGKILL to the run and to every process that descends from it, and wait for their end."""
+    """Send SIGKILL to the run and all its descendants, and wait for their end."""
     if run.poll() is not None:
         return
     descendants = psutil.Process(run.pid).children(recursive=True)
@@ -122,7 +124,7 @@ def kill_tree(run: subprocess.Popen) -> None:
 
 
 def unlock(folder: Path) -> None:
-    """A killed Snakemake leaves its lock behind and tells the user to do this."""
+    """Unlock the folder, which a killed Snakemake leaves locked."""
     succeeded(snakemake(folder, "--unlock", *CALL))
 
 
@@ -133,13 +135,13 @@ def finished_jobs(folder: Path) -> Counter:
     return Counter(name.removesuffix("_of_largest") for name in names)
 
 
-def logs_that_tell_progress(folder: Path) -> list[Path]:
+def logs_with_progress(folder: Path) -> list[Path]:
     """Logs with a line such as `12/120 loss 3.2`."""
     return [log for log in folder.rglob("*.log") if re.search(r"^\d+/\d+", log.read_text(), re.M)]
 
 
 def finished_files(results: Path) -> dict[str, int]:
-    """Whole result files and when they were written; no states of training, no partial files."""
+    """Complete result files and when they were written, without checkpoints and partial files."""
     return {
         str(file): file.stat().st_mtime_ns
         for file in results.rglob("*")

@@ -1,4 +1,4 @@
-"""What Linux alone has is not needed: without it a merge writes the same bytes, as on macOS."""
+"""Without the system calls that only Linux has, as on macOS, a merge writes the same bytes."""
 
 import errno
 import fcntl
@@ -23,26 +23,26 @@ pytest_plugins = "merge_inputs"
 
 
 @pytest.fixture
-def linux_taken_away(monkeypatch):
-    """Takes away the calls that macOS lacks, and /proc; to be called."""
+def without_linux_calls(monkeypatch):
+    """A function that removes the system calls that macOS lacks, and /proc."""
     read = Path.read_text
 
-    def told(path, *arguments, **settings):
+    def read_text(path, *arguments, **settings):
         if path.is_relative_to("/proc"):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return read(path, *arguments, **settings)
 
-    def take_away():
+    def remove_calls():
         for name in ("posix_fallocate", "posix_fadvise", "fdatasync", "sched_getaffinity"):
             monkeypatch.delattr(os, name, raising=False)
-        monkeypatch.setattr(Path, "read_text", told)
+        monkeypatch.setattr(Path, "read_text", read_text)
 
-    return take_away
+    return remove_calls
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What is asked of the drive itself, as (inode, command), by macOS's name for it."""
+def drive_syncs(monkeypatch):
+    """Requests to the drive to flush its cache, as (inode, command), by macOS's name for it."""
     calls = []
 
     def control(descriptor, command):
@@ -54,7 +54,7 @@ def asked(monkeypatch):
     return calls
 
 
-def test_a_merge_that_reaches_the_disk_has_the_same_bytes(models, linux_taken_away, asked):
+def test_a_merge_that_reaches_the_disk_has_the_same_bytes(models, without_linux_calls, drive_syncs):
     recipe = models / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
 
@@ -66,46 +66,46 @@ def test_a_merge_that_reaches_the_disk_has_the_same_bytes(models, linux_taken_aw
         return tree(models / name)
 
     with_linux = merged("one")
-    linux_taken_away()
-    asked.clear()
+    without_linux_calls()
+    drive_syncs.clear()
     assert merged("other") == with_linux
     files = {file.stat().st_ino for file in (models / "other").iterdir()}
-    assert {inode for inode, _ in asked} == files | {
+    assert {inode for inode, _ in drive_syncs} == files | {
         f.stat().st_ino for f in (models, models / "other")
     }
     assert main(["explain", str(recipe)]) == 0
 
 
-def test_all_cores_are_taken_where_none_are_given(linux_taken_away, monkeypatch):
+def test_all_cores_are_the_default(without_linux_calls, monkeypatch):
     assert usable_cores() <= os.cpu_count()
-    linux_taken_away()
-    for told, cores in ((7, 7), (None, 1)):
-        monkeypatch.setattr(os, "cpu_count", lambda told=told: told)
+    without_linux_calls()
+    for reported, cores in ((7, 7), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda reported=reported: reported)
         assert usable_cores() == cores
         assert parser().parse_args(["evaluate", "model", "--tasks", "rte"]).threads == cores
 
 
 @pytest.mark.parametrize("linux", [True, False])
-def test_room_is_made_before_anything_is_written(tmp_path, linux_taken_away, linux):
+def test_disk_space_is_reserved_before_writing(tmp_path, without_linux_calls, linux):
     if not linux:
-        linux_taken_away()
+        without_linux_calls()
     with (tmp_path / "file").open("wb") as file:
         disk.reserve(file.fileno(), 100_000)
     assert (tmp_path / "file").read_bytes() == bytes(100_000)
 
 
-def test_a_drive_that_cannot_be_asked_is_left_to_the_system(
-    tmp_path, linux_taken_away, asked, monkeypatch
+def test_fsync_is_used_where_the_drive_cannot_be_flushed(
+    tmp_path, without_linux_calls, drive_syncs, monkeypatch
 ):
     def refused(*_):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
     synced = []
-    linux_taken_away()
+    without_linux_calls()
     monkeypatch.setattr(os, "fsync", synced.append)
     with (tmp_path / "file").open("wb") as file:
         disk.sync_data(file.fileno())
-        assert asked == [(os.fstat(file.fileno()).st_ino, 51)] and not synced
+        assert drive_syncs == [(os.fstat(file.fileno()).st_ino, 51)] and not synced
         monkeypatch.setattr(fcntl, "fcntl", refused)
         disk.sync_data(file.fileno())
         assert synced == [file.fileno()]
@@ -113,29 +113,31 @@ def test_a_drive_that_cannot_be_asked_is_left_to_the_system(
     assert len(synced) == 2
 
 
-def test_the_peak_stands_in_for_memory_in_the_systems_own_unit(linux_taken_away, monkeypatch):
-    linux_taken_away()
-    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def test_peak_memory_is_used_in_the_systems_own_unit(without_linux_calls, monkeypatch):
+    without_linux_calls()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     monkeypatch.setattr(sys, "platform", "linux")
-    assert told * 1024 <= anonymous_memory() < 2 * told * 1024
+    assert peak * 1024 <= anonymous_memory() < 2 * peak * 1024
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert told <= anonymous_memory() < 2 * told
+    assert peak <= anonymous_memory() < 2 * peak
 
 
-def test_without_sync_no_mark_outlives_a_start_that_nobody_tells(tmp_path, linux_taken_away):
+def test_without_sync_a_journal_is_invalid_after_an_unknown_boot(tmp_path, without_linux_calls):
     file = tmp_path / "journal.json"
     tally = {"num_updated": [], "num_rounded_away": [], "digests": [], "differs": []}
     mark = {"plan": "p", "boot": "an earlier one", "done": 3, "tally": tally}
     file.write_text(json.dumps(mark))
-    linux_taken_away()
+    without_linux_calls()
     assert journal.boot_id() is None
     assert journal.Journal(file, "p").done == 0
-    file.write_text(json.dumps(mark | {"boot": None}))  # one that was synced
+    file.write_text(json.dumps(mark | {"boot": None}))  # a synced one
     assert journal.Journal(file, "p").done == 3
 
 
-def test_times_are_told_without_the_age_of_the_process(tmp_path, linux_taken_away, monkeypatch):
-    linux_taken_away()
+def test_start_up_is_timed_without_the_age_of_the_process(
+    tmp_path, without_linux_calls, monkeypatch
+):
+    without_linux_calls()
     monkeypatch.setattr(timing, "_spent", {})
     timing.started()
     timing.write(tmp_path / "time.json")

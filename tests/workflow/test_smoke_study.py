@@ -1,4 +1,4 @@
-"""The smoke study from nothing: every file there, well-formed, and the same on every run."""
+"""The smoke study from nothing: every file exists, is well-formed, and is the same on every run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 FIGURES = ("figure1a", "figure1b", *(f"figure{number}" for number in range(2, 8)))
 TABLES = ("table1", "table2", "table3", "table4", "tasks")
-# The draw whose merge is made by hand; its score files are part of the study.
+# The merged model that is made on demand; its scores are part of the study.
 SIZE, BASE, DRAW, METHOD = "40k", "it", "n2-s1", "ties"
 
 
@@ -58,7 +58,7 @@ def drawn(config: dict) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_figure_is_there_in_every_format(results, figure):
+def test_figures_exist_in_every_format(results, figure):
     stem = results / "figures" / figure
     assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
     assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -67,7 +67,7 @@ def test_figure_is_there_in_every_format(results, figure):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_table_is_there_in_every_format(results, table):
+def test_tables_exist_in_every_format(results, table):
     stem = results / "tables" / table
     content = rows(stem.with_suffix(".csv"))
     assert content and all(None not in row and None not in row.values() for row in content)
@@ -76,11 +76,11 @@ def test_table_is_there_in_every_format(results, table):
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") > 0
 
 
-def test_report_is_one_page_that_needs_nothing_else(results):
+def test_report_is_self_contained(results):
     page = (results / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and page.rstrip().endswith("</html>")
     outer = re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
-    # Links to the files beside it are no resources that the page is drawn from.
+    # Links to files in the same folder are not resources of the page.
     assert not [link for link in outer if link.startswith("src") or "//" in link]
     for heading in ("Figures", "Tables 1-4", "All tasks", "Wall time"):
         assert heading in page
@@ -88,7 +88,7 @@ def test_report_is_one_page_that_needs_nothing_else(results):
 
 
 def test_scores_are_complete(results, config):
-    """Every model of the study is there with every task it must be asked, once."""
+    """Every model of the study has a score for each of its tasks, once."""
     categories = config["tasks"]["held_in"]
     held_out = study_config.held_out_tasks(config)
     held_in = study_config.held_in_tasks(config)
@@ -144,7 +144,7 @@ def test_every_prediction_is_on_record(results, config):
             assert sum(of_task[task]) / found["rows"] == pytest.approx(found["score"], abs=1e-6)
 
 
-def test_records_say_where_they_come_from(results):
+def test_records_have_provenance(results):
     for file in (results / "scores").rglob("*.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
         assert {"code", "versions"} <= record["provenance"].keys(), file
@@ -159,8 +159,8 @@ def test_records_say_where_they_come_from(results):
     assert "provenance" in json.loads((results / "study.json").read_text(encoding="utf-8"))
 
 
-def test_records_hold_no_place_and_no_time(results, smoke_study):
-    """So that two runs, here or elsewhere, give the same bytes."""
+def test_records_have_no_paths_and_no_times(results, smoke_study):
+    """So two runs, on any machine, write the same bytes."""
     records = [*results.glob("*.csv"), *(results / "tasks").rglob("*.json")]
     records += [*results.glob("*.json"), *(results / "models").rglob("*.json")]
     records += [*(results / "scores").rglob("*.json"), *(results / "tables").iterdir()]
@@ -168,8 +168,8 @@ def test_records_hold_no_place_and_no_time(results, smoke_study):
     for file in records:
         text = file.read_text(encoding="utf-8")
         assert str(smoke_study) not in text, file
-        assert not re.search(r'"(/|[A-Z]:\\)\w', text), f"{file} holds an absolute path"
-        assert not re.search(r"\b20\d\d-[01]\d-[0-3]\d\b", text), f"{file} holds a date"
+        assert not re.search(r'"(/|[A-Z]:\\)\w', text), f"{file} has an absolute path"
+        assert not re.search(r"\b20\d\d-[01]\d-[0-3]\d\b", text), f"{file} has a date"
 
 
 def test_a_merged_model_on_demand_scores_as_recorded(smoke_study, results, config, tmp_path):
@@ -210,7 +210,7 @@ def test_a_second_clean_run_gives_the_same_bytes(results, tmp_path):
 
 
 def reproducible(results: Path) -> dict[str, bytes]:
-    """All files that must not differ between two runs; the report and timing.csv tell times."""
+    """All files that are the same in every run; the report and timing.csv have times."""
     folders = ("tasks", "models", "scores", "predictions", "tables", "figures")
     found = [path for name in folders for path in (results / name).rglob("*") if path.is_file()]
     found += [path for path in results.iterdir() if path.is_file()]

@@ -1,4 +1,4 @@
-"""What Snakemake would do, by its own job counts: the grid, bad configurations, what is new."""
+"""Snakemake's plans, by its own job counts: the grid, bad configurations, changes of a study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import ROOT, SMOKE, job_counts, project_copy, snakemake, succeeded
 
 MERGED = "results/default/merges/40k/pt/n2-s1/ties"
 MEDIAN = "workflow/mergescale/merging/methods/median.py"
-# What follows from new or changed scores, whatever the reason.
+# The jobs that follow from new or changed scores.
 AFTER_SCORES = dict.fromkeys(
     ("scores", "performance", "figures", "tables", "timing", "report", "study_record"), 1
 )
@@ -19,14 +19,14 @@ AFTER_SCORES = dict.fromkeys(
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The project as a fresh clone has it."""
+    """The project as in a fresh clone."""
     return project_copy(tmp_path_factory.mktemp("project") / "project")
 
 
 @pytest.fixture(scope="module")
 def default_study(project):
-    """What the default study and one merged model would be made by."""
-    return succeeded(snakemake(project, "-n", "all", MERGED))
+    """The full dry run of the default study and one merged model, with all files."""
+    return succeeded(snakemake(project, "-n", "-p", "all", MERGED))
 
 
 def test_default_study_has_the_papers_grid(default_study):
@@ -50,14 +50,14 @@ def test_default_study_has_the_papers_grid(default_study):
     assert len(merges) == 384
 
 
-def test_the_grammar_at_the_head_of_the_snakefile_is_that_of_the_rules(default_study):
-    patterns = grammar(ROOT / "Snakefile")
+def test_the_list_of_files_in_the_snakefile_matches_the_rules(default_study):
+    patterns = listed_files(ROOT / "Snakefile")
     assert len(patterns) > 15
     files = outputs(default_study)
     unnamed = [file for file in files if not any(p.fullmatch(file) for p in patterns.values())]
-    assert not unnamed, "files that the grammar does not name"
+    assert not unnamed, "files that the list does not name"
     unused = [entry for entry, p in patterns.items() if not any(map(p.fullmatch, files))]
-    assert not unused, "entries of the grammar that no rule makes"
+    assert not unused, "entries of the list that no rule makes"
 
 
 def outputs(dry_run: str) -> list[str]:
@@ -66,10 +66,10 @@ def outputs(dry_run: str) -> list[str]:
     return [file for line in lines for file in line.split(", ")]
 
 
-def grammar(snakefile: Path) -> dict[str, re.Pattern[str]]:
+def listed_files(snakefile: Path) -> dict[str, re.Pattern[str]]:
     """A regular expression for each entry of the list of files at the head of the Snakefile.
 
-    An entry that does not begin with `results/` lies beside the first one of its line.
+    An entry that does not begin with `results/` is in the folder of the first one in its line.
     """
     head = snakefile.read_text(encoding="utf-8").split('"""')[1]
     patterns = {}
@@ -82,7 +82,7 @@ def grammar(snakefile: Path) -> dict[str, re.Pattern[str]]:
 
 
 def pattern(entry: str) -> re.Pattern[str]:
-    """`{a,b}` is one of these, `{name}` anything within a folder, `...` anything below one."""
+    """`{a,b}` is one of these, `{name}` any name in a folder, `...` any path below it."""
     expression = ""
     for part in re.split(r"(\{[^}]*\}|\.\.\.)", entry):
         if part == "...":
@@ -91,7 +91,7 @@ def pattern(entry: str) -> re.Pattern[str]:
             expression += f"({'|'.join(part[1:-1].split(','))})"
         else:
             expression += r"[^/{}]+" if part.startswith("{") else re.escape(part)
-    # A folder stands for the files in it; a merged model is one output as a whole.
+    # A folder stands for the files in it; a merged model is a single output.
     return re.compile(re.sub("/$", r"(/[^/{}]+)?", expression))
 
 
@@ -113,26 +113,26 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("text, words", BAD.values(), ids=BAD.keys())
-def test_bad_configuration_stops_before_any_job(project, text, words):
+@pytest.mark.parametrize("text, parts", BAD.values(), ids=BAD.keys())
+def test_a_bad_configuration_fails_before_any_job(project, text, parts):
     (project / "bad.yaml").write_text(text)
     run = snakemake(project, "--configfile", "bad.yaml")
     assert run.returncode != 0
     assert "Traceback" not in run.stdout and "Job stats" not in run.stdout
-    sentences = [line for line in run.stdout.splitlines() if "error" in line.lower()]
-    assert len(sentences) == 1, run.stdout
-    for word in ("bad.yaml", *words):
-        assert word in sentences[0]
+    errors = [line for line in run.stdout.splitlines() if "error" in line.lower()]
+    assert len(errors) == 1, run.stdout
+    for part in ("bad.yaml", *parts):
+        assert part in errors[0]
     made = [*project.glob("logs/*"), *project.glob("results/*/")]
     assert made == []
 
 
-# From here on: a finished study, and what a change of it makes Snakemake do.
+# The following tests change a finished study.
 
 
 @pytest.fixture
 def finished(smoke_study, tmp_path):
-    """A finished smoke study of one's own, moved to another place on the way."""
+    """A copy of the finished smoke study in another folder."""
     shutil.copytree(smoke_study, tmp_path / "moved", symlinks=True)
     return tmp_path / "moved"
 
@@ -157,7 +157,7 @@ def listing(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_another_place_on_the_disk_changes_nothing(finished):
+def test_a_moved_project_has_nothing_to_do(finished):
     assert jobs(finished) == {}
 
 
@@ -208,7 +208,7 @@ def test_one_more_size_trains_and_scores_that_size_only(finished):
 def test_one_more_method_trains_nothing(finished):
     add_median(finished)
     assert jobs(finished) == {}, "a file alone is no reason to compute anything"
-    # A job scores all methods of a draw; it finds what it had done (see the next test).
+    # A job scores all methods of a draw; finished evaluations are cached (see the next test).
     assert jobs(finished, "merging: {methods: {median: {}}}") == {
         "merge_scores": 8,
         **AFTER_SCORES,
@@ -222,7 +222,7 @@ def add_median(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_more_methods_keep_every_finished_evaluation(tiny_study_run, tmp_path):
+def test_more_methods_use_every_cached_evaluation(tiny_study_run, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(tiny_study_run, folder, symlinks=True)
     results = folder / "results" / "tiny"
@@ -241,7 +241,7 @@ def test_more_methods_keep_every_finished_evaluation(tiny_study_run, tmp_path):
     assert listing(results / "models") == models
     assert listing(results / ".cache").items() >= cached.items()
     new = set(listing(results / ".cache")) - set(cached)
-    # At most: base x method x (lambdas above 0 on each held-in group, the winner on each group).
+    # At most: base x method x (lambdas above 0 on each held-in group, the best on each group).
     assert 0 < len(new) <= 2 * 2 * (2 * 5 + 3)
     after = files(results, "scores/**/*.json", "predictions/**/*.parquet")
     assert {name: after[name] for name in records} == records
