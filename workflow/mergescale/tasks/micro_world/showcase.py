@@ -15,11 +15,12 @@ from mergescale.tasks.task import Example, Task
 HEAD = """\
 # The micro world
 
-A small synthetic world in little English, made for this study: models of 40,000 to 500,000
-parameters can learn it within minutes on one processor core, and bigger ones learn it better. From
-it come the pre-training corpus, the instruction mixture, and stand-ins for all 23 datasets.
+A small synthetic world in a small subset of English: models of 40,000 to 500,000 parameters can
+learn it within minutes on one processor core, and larger ones learn it better. The pre-training
+corpus, the instruction mixture, and stand-ins for all 23 datasets are generated from it.
 
-This page is written by `python -m mergescale.tasks.micro_world.showcase`; a test keeps it in step.
+This page is written by `python -m mergescale.tasks.micro_world.showcase`; a test checks that it is
+up to date.
 
 ## What there is
 
@@ -27,33 +28,33 @@ This page is written by `python -m mergescale.tasks.micro_world.showcase`; a tes
 |---|---|
 """
 TASKS_HEAD = """
-Everything is fixed by one seed (`world.WORLD_SEED`). What one person's home, job or pet is has no
-reason: it can only be known from the corpus. What follows from rain is common sense, and is also
-taught by the corpus, in several wordings.
+Everything is fixed by one seed (`world.WORLD_SEED`). A person's home, job or pet is arbitrary: it
+can only be learned from the corpus. That rain makes streets wet is common sense, which the corpus
+teaches as well, in several wordings.
 
 ## The tasks
 
-Each task has three templates or more that ask the same thing in other words. A content (what a
-prompt is about, without the template) belongs to train, validation or test by its hash, so the
-splits share none. Labels come equally often, in every prefix of the rows. The ceiling of every task
-is 1: a gold answer follows from the prompt and the corpus alone. HotpotQA has few contents:
-there are {hops} questions over two hops in this world, and its rows are these questions in several
-templates.
+Each task has at least three prompt templates with the same meaning. The hash of a content (what a
+prompt is about, without the template) decides whether it belongs to train, validation or test, so
+the splits share no content. Labels occur equally often, in every prefix of the rows. The ceiling
+of every task is 1: a gold answer follows from the prompt and the corpus alone. HotpotQA has few
+contents: there are {hops} questions over two hops in this world, and its rows are these questions
+in several templates.
 
-How the tasks, the mixture and the training settings came to be what they are: a task that no model
-learned in minutes was made easier (telling which of two people something belongs to is rarely
-needed), or the corpus and the mixture were given more of what it needs. What was looked at for the
-present version were scores on the validation rows of seed 0, of bases and experts, held-out tasks
-among them; earlier versions were also tuned on test rows of that seed. No choice was made by what
-merges did. A run with seed 1 took too long: its test scores were seen, and the two largest sizes
-and the multitask steps were then cut. The default study has seed 2, so its test rows, its training
-and its draws of rows are new; how the tasks are made is not, and a task that beats chance zero-shot
-does so because it was made learnable.
+We tuned tasks, mixture and training settings so that the tasks are learnable: a task that no
+model learned within minutes was made easier (few rows require telling which of two people
+something belongs to), or the corpus and the mixture got more of what it needs. The present
+version was tuned on scores of bases and experts on validation rows of seed 0, held-out tasks
+among them; earlier versions were also tuned on test rows of that seed. Scores of merges played no
+part. A run with seed 1 took too long: its test scores were seen, and the two largest sizes and
+the multitask steps were then reduced. The default study has seed 2, so its test rows, its
+training and its samples of rows are new, but the tasks are the tuned ones: a task that beats
+chance zero-shot does so because it was made learnable.
 """
 CORPUS_HEAD = """
 ## The corpus
 
-Documents of two or three passages about one hero, about 65 tokens long. Three of them:
+Documents have two or three passages about one person, and about 65 tokens. Three of them:
 """
 
 
@@ -65,7 +66,7 @@ def _world_rows() -> list[tuple[str, str]]:
     return [
         (
             "people",
-            f"{len(WORLD.people)}, each with a home, a job, a pet, a favourite food and colour, a "
+            f"{len(WORLD.people)}, each with a home, a job, a pet, a favorite food and color, a "
             f"best friend and (but for the elders) a mother. Anna lives in {anna.home}, is a "
             f"{anna.job} and has a {anna.pet}; her best friend is {anna.friend}",
         ),

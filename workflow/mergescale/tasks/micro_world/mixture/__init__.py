@@ -77,12 +77,12 @@ def page() -> str:
 _HEAD = """# The instruction mixture of the micro world
 
 Instruction-tuned bases are trained on {count} small tasks in the manner of FLAN. None of them is
-one of the 23 evaluation tasks, none shares a template with them, and no content that evaluation
-tests or validates on occurs in them. They exercise the same skills in other words and forms:
-finding and checking what a text says, choosing among options, saying yes, no or maybe, knowing
-causes, steps, kinds and senses. Tasks that small models are slow to learn have larger shares.
+one of the 23 evaluation tasks, none shares a template with them, and they have no content of the
+validation and test rows of evaluation. They train the same skills in other words: finding and
+checking what a text says, choosing among options, answering yes, no or maybe, knowing causes,
+steps, kinds and senses. Tasks that small models are slow to learn have larger weights.
 
-This page is written by `mergescale.tasks.micro_world.mixture.page()`, and a test keeps it in step.
-Each task is shown with its first training example."""
+This page is written by `mergescale.tasks.micro_world.mixture.page()`; a test checks that it is up
+to date. Each task is shown with its first training example."""
 
 __all__ = ["FORMS", "MIXTURE", "WEIGHTS", "mixture", "page", "showcase"]
