@@ -74,7 +74,8 @@ def submitted(cluster, tmp_path):
         command = (
             f"{sys.executable} -m mergescale finetune --base base --data {data} --stage expert"
             " --out out --checkpoint-dir checkpoints --steps 100000 --batch-size 8"
-            " --learning-rate 0.01 --max-length 32 --checkpoint-every 10 --device cpu --processes 2 --nodes 2"
+            " --learning-rate 0.01 --max-length 32 --checkpoint-every 10 --device cpu"
+            " --processes 2 --nodes 2"
         )
         job = cluster.run(
             *("sbatch", "--parsable", "--nodes=2", "--ntasks=2", "--mem=2000", "-A", "lab"),

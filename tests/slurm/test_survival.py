@@ -40,9 +40,7 @@ def test_a_job_out_of_time_resumes_from_its_checkpoint(after, cluster):
     assert all("gres/gpu=1" in job[2] for job in jobs)
     # Snakemake prints the logs of failed attempts; the last attempt's log is a file.
     logs = run.text + (run.folder / "logs" / "pretrained_base" / "tiny" / "40k.log").read_text()
-    assert (
-        int(re.search(r"resuming from step (\d+) of 8000", logs)[1]) >= 200
-    )
+    assert int(re.search(r"resuming from step (\d+) of 8000", logs)[1]) >= 200
     record = json.loads((run.folder / "results/tiny/models/40k/pt/training.json").read_text())
     assert record["settings"]["steps"] == 8000
 
