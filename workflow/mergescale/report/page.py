@@ -85,6 +85,7 @@ def write_report(
             spreads=uncertainty.spread_of_draws(performance_tables, normalized_rows),
             varied_counts=uncertainty.varied_counts(normalized_rows),
             num_scores=len(normalized_rows),
+            titles=dict(zip(all_tasks.rows["task"], all_tasks.rows["title"], strict=True)),
             without_reference=uncertainty.without_reference(normalized_rows).to_dict("records"),
             timing=timing.shares(timing_table) if timing_table else None,
             provenance=facts.provenance_facts(record.get("provenance")),
