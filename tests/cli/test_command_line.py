@@ -13,14 +13,12 @@ import pytest
 import tiny_study
 import torch
 
+from mergescale.cli.discovery import commands
 from mergescale.cli.main import main
 from mergescale.models.loading import load, save
 from mergescale.tasks.example_files import write_documents, write_examples
 
-STAGES = (
-    "task task-table datasets mixture corpus draws tokenizer adopt fetch-model pretrain finetune "
-    "reference-scores merge-scores merged-model evaluate collect"
-).split()
+COMMANDS = [*commands("cli"), *commands("stages")]
 TRAINING = "--max-length 32 --steps 3 --batch-size 4 --learning-rate 0.01 --device cpu".split()
 SIZES = '{"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32}'
 
@@ -98,7 +96,7 @@ def evaluate(model="base", *tasks):
 # --- help, versions, calls
 
 
-@pytest.mark.parametrize("stage", ["", *STAGES])
+@pytest.mark.parametrize("stage", ["", *COMMANDS])
 def test_every_stage_has_help(stage, capsys):
     with pytest.raises(SystemExit) as end:
         main([*filter(None, [stage]), "--help"])
@@ -112,6 +110,7 @@ def test_every_stage_has_help(stage, capsys):
         [],
         ["cook"],
         ["task"],
+        ["mixture", "--source", "book", "--rows", "4", "--out", "out"],
         ["pretrain", "--steps", "-1"],
         [*merges(), "--test-rows", "0"],
         merges("[]"),
@@ -147,8 +146,8 @@ def test_help_lists_the_commands_for_use_by_hand_first(capsys):
         main(["--help"])
     text = capsys.readouterr().out
     names = [line.split()[0] for line in text.splitlines() if re.match(r"  [a-z]", line)]
-    public = ["merge", "check", "explain", "evaluate", "datasets"]
-    assert names[:5] == public
+    public = ["merge", "check", "explain", "evaluate", "datasets", "show"]
+    assert names[:6] == public
     stages = names[names.index("adopt") :]
     assert stages == sorted(stages) and not {*public} & {*stages}
     assert text.index("commands:") < text.index("stages of a study, called by Snakemake:")
@@ -158,14 +157,14 @@ def test_a_missing_result_of_a_study_says_how_it_is_made(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     fails(
         capsys,
-        ["collect", "results/default/scores/a.json", "--out", "scores.csv"],
+        ["scores", "results/default/scores/a.json", "--out", "scores.csv"],
         "results/default/scores/a.json does not exist; study 'default' has no results yet: "
         "run `make figures` first",
     )
 
 
 def test_the_module_runs_as_a_command_and_fails_with_one_line(tmp_path):
-    command = [sys.executable, "-m", "mergescale", "collect", "nothing.json", "--out", "scores.csv"]
+    command = [sys.executable, "-m", "mergescale", "scores", "nothing.json", "--out", "scores.csv"]
     done = subprocess.run(
         command,
         cwd=tmp_path,
@@ -198,7 +197,7 @@ def test_the_stages_run_one_after_the_other(here, capsys):
     assert main(["draws", *"--counts 1 2 --seeds 1 --categories a b --out draws.csv".split()]) == 0
     assert Path("draws.csv").read_text().splitlines()[2] == "2,1,a;b"
     assert main(references()) == 0 and main(merges()) == 0
-    assert main(["collect", "out/base.json", "out/averaging.json", "--out", "scores.csv"]) == 0
+    assert main(["scores", "out/base.json", "out/averaging.json", "--out", "scores.csv"]) == 0
     assert len(Path("scores.csv").read_text().splitlines()) == 1 + 5 + 5
     assert main(evaluate()) == 0
     assert "moods" in capsys.readouterr().out
@@ -212,9 +211,9 @@ def test_an_unknown_task_is_refused_with_the_closest_name(here, capsys):
     fails(capsys, task, "has no task 'hellaswog'; did you mean hellaswag?")
 
 
-@pytest.mark.parametrize("stage", ["mixture", "corpus"])
-def test_an_unknown_source_is_refused(here, capsys, stage):
-    fails(capsys, [stage, "--source", "book", "--rows", "4", "--out", "out"], "source 'book'")
+def test_a_source_without_a_corpus_is_refused(here, capsys):
+    corpus = ["corpus", "--source", "hub", "--rows", "4", "--out", "out"]
+    fails(capsys, corpus, "hub")
 
 
 def test_too_large_a_draw_is_refused(here, capsys):
@@ -384,6 +383,6 @@ def test_a_wrong_score_file_makes_no_merged_model(here, capsys):
         fails(capsys, [*merged, "bad.json"], "bad.json is not the score file of a merge")
 
 
-def test_a_wrong_score_file_is_not_collected(here, capsys):
+def test_a_wrong_score_file_is_refused(here, capsys):
     Path("bad.json").write_text("{}")
-    fails(capsys, ["collect", "bad.json", "--out", "scores.csv"], "bad.json is not a score file")
+    fails(capsys, ["scores", "bad.json", "--out", "scores.csv"], "bad.json is not a score file")
