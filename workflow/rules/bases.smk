@@ -45,7 +45,7 @@ rule hub_model:
 rule pretrained_base:
     """Pre-train {wildcards.size} from scratch, or adopt its checkpoint."""
     input:
-        origin,
+        base_inputs,
     output:
         files_of("results/{study}/models/{size}/pt"),
     log:
@@ -60,10 +60,10 @@ rule pretrained_base:
     params:
         code=code_digest("training"),
         folder=lambda w, output: Path(output[0]).parent,
-        command=pretraining,
+        command=base_command,
     shell:
         "mergescale {params.command} --out {params.folder}"
-        f"{PLACE} --timing {{log}}.json 2> {{log}}"
+        f"{LAUNCH_FLAGS} --timing {{log}}.json 2> {{log}}"
 
 
 rule instruction_tuned_base:
@@ -89,7 +89,7 @@ rule instruction_tuned_base:
         settings=training_arguments("instruct"),
     shell:
         "mergescale finetune --stage instruct --base {params.base} --data {input.mixture}"
-        f" {{params.settings}}{PLACE}"
+        f" {{params.settings}}{LAUNCH_FLAGS}"
         " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/it"
         " --label 'instruct {wildcards.size}' --out {params.folder} --timing {log}.json 2> {log}"
 

@@ -1,4 +1,4 @@
-"""What all rules share: the checked configuration, names, and how settings become arguments."""
+"""Shared by all rules: the checked configuration, names, and functions for inputs and flags."""
 
 import json
 import shlex
@@ -39,7 +39,7 @@ MODEL_FILES = [
     "tokenizer_config.json",
     "training.json",
 ]
-# Relative, as all paths are: a project that was moved has nothing to do again.
+# Relative, as all paths are, so that moving the project makes no job run again.
 ENVIRONMENT = "../../envs/mergescale.yaml"
 
 prepare_job_environment(workflow)
@@ -69,7 +69,7 @@ wildcard_constraints:
 
 
 def flags(settings):
-    """Settings as arguments: {"batch_size": 64} becomes `--batch-size 64`."""
+    """Write settings as command-line flags: {"batch_size": 64} becomes `--batch-size 64`."""
     words = []
     for key, value in settings.items():
         if value is True:
@@ -81,7 +81,7 @@ def flags(settings):
 
 
 def as_json(value):
-    """A value as one argument of the shell."""
+    """Write a value as JSON, quoted as one word for the shell."""
     return shlex.quote(json.dumps(value, separators=(",", ":")))
 
 
@@ -91,18 +91,21 @@ def caption_file(name):
 
 
 def files_of(folder):
-    """The files of a model folder."""
+    """List the files of a model folder."""
     return [f"{folder}/{name}" for name in MODEL_FILES]
 
 
 def constituents(wildcards):
-    """The categories that a draw merges; one for each expert."""
+    """The categories whose experts a draw merges."""
     count, seed = wildcards.draw.removeprefix("n").split("-s")
     return draw(int(count), int(seed), list(HELD_IN))
 
 
 def expert_weights(categories):
-    """Input function: the weights of the experts of some categories (a list or a function)."""
+    """Make an input function: the weights of the experts of some categories.
+
+    `categories` is a list, or a function of the wildcards.
+    """
 
     def weights(wildcards):
         names = categories(wildcards) if callable(categories) else categories
@@ -113,7 +116,7 @@ def expert_weights(categories):
 
 
 def expert_arguments(categories):
-    """`category=folder` for each expert, as `--experts` wants them."""
+    """Make a params function: `category=folder` for each expert, for `--experts`."""
 
     def arguments(wildcards):
         names = categories(wildcards) if callable(categories) else categories
@@ -124,7 +127,7 @@ def expert_arguments(categories):
 
 
 def category_arguments(held_in):
-    """--held-in and --held-out: some held-in categories and all held-out ones with their tasks."""
+    """Flags of some held-in categories and all held-out ones, each with its tasks."""
     named = {"held-in": {name: HELD_IN[name] for name in held_in}, "held-out": HELD_OUT}
     return " ".join(
         flags({role: [f"{name}={','.join(tasks)}" for name, tasks in groups.items()]})
@@ -133,7 +136,7 @@ def category_arguments(held_in):
 
 
 def evaluation_arguments():
-    """How models are scored, alike for all of them."""
+    """Flags of scoring, the same for all models."""
     return flags(
         {
             **config["evaluation"],
@@ -144,7 +147,7 @@ def evaluation_arguments():
 
 
 def task_files(held_in, splits):
-    """The files that scoring reads: some held-in categories' and all held-out ones' tasks."""
+    """The task files that scoring reads: of some held-in categories, and of all held-out ones."""
     tasks = [task for name in held_in for task in HELD_IN[name]]
     tasks += [task for group in HELD_OUT.values() for task in group]
     return expand(
@@ -156,13 +159,13 @@ def task_files(held_in, splits):
 
 
 def tasks_digest(section):
-    """Digest of the code behind the rows of `tasks` or `mixture`, which its source decides."""
+    """Digest of the code that makes the rows of `tasks` or `mixture`; it depends on their source."""
     micro = config[section]["source"] == "micro"
     return code_digest("micro_tasks" if micro else f"public_{section}")
 
 
 def task_arguments(wildcards):
-    """Where a dataset's rows come from, the prompt templates, and how many there are."""
+    """Flags of the stage `task`: the source of a dataset's rows, how many, and its templates."""
     tasks = config["tasks"]
     settings = {
         "source": tasks["source"],
@@ -179,18 +182,17 @@ def task_arguments(wildcards):
             "templates_folder": templates["folder"],
             "template_mode": templates["mode"],
             "overlap": tasks["overlap"],
-            # No expert is trained on it.
+            # No expert is trained on a held-out dataset, so it needs no training rows.
             "held_out_task": wildcards.task in study.held_out_tasks(config),
         }
     return flags(settings)
 
 
 def training_arguments(stage):
-    """Arguments of a training stage for a size: how long, how fast, where it goes on."""
+    """Make a params function: the flags of a training stage for a size."""
 
-    # `auto` is left out, so that nothing is trained again for being asked for by its name.
-    asked = config["compute"]["precision"]
-    precision = {} if asked == "auto" else {"precision": asked}
+    # `auto` is left out: to write the default into a configuration must not train anything again.
+    precision = config["compute"]["precision"]
 
     def arguments(wildcards):
         settings = study.stage(config, stage, wildcards.size)
@@ -201,7 +203,7 @@ def training_arguments(stage):
                 "seed": config["seed"],
                 "device": config["compute"]["device"],
                 "micro_batch": config["compute"]["micro_batch"] or None,
-                **precision,
+                "precision": None if precision == "auto" else precision,
             }
         )
 
@@ -214,16 +216,16 @@ def training_threads(wildcards):
     return compute["threads"] * compute["processes"] // compute["nodes"]
 
 
-# Where a training job runs, for its shell command. These are resources: among the rule's parameters
-# they would train all models again on another cluster, to the same weights.
-PLACE = (
+# How a training job is launched, for its shell command. These are resources: as parameters of the
+# rule they would train all models again on another cluster, to the same weights.
+LAUNCH_FLAGS = (
     " --threads {threads} --processes {resources.processes}"
     " --gpus {resources.gpu} --nodes {resources.nodes} --sharding {resources.sharding}"
 )
 
 
-def origin(wildcards):
-    """What a pre-trained base is made from: nothing of ours where the size is a local checkpoint."""
+def base_inputs(wildcards):
+    """The files of the study that a pre-trained base is made from; none for a local checkpoint."""
     folder = f"results/{STUDY}"
     match study.origin(config, wildcards.size):
         case "hub":
@@ -234,13 +236,13 @@ def origin(wildcards):
 
 
 def hub_arguments(size):
-    """Which model of the hub a size is."""
+    """Flags of the stage `fetch-model` for a size."""
     settings = config["models"]["sizes"][size]
     return flags({"repo": settings["hub"], "revision": settings["revision"]})
 
 
-def pretraining(wildcards):
-    """The command that makes a pre-trained base: training from scratch, or adopting a model."""
+def base_command(wildcards):
+    """The command that makes a pre-trained base: `pretrain` from scratch, or `adopt` a model."""
     size = config["models"]["sizes"][wildcards.size]
     folder = f"results/{STUDY}"
     match study.origin(config, wildcards.size):
@@ -251,7 +253,8 @@ def pretraining(wildcards):
     return (
         f"pretrain --tokenizer {folder}/tokenizer --corpus {folder}/corpus.parquet"
         f" --architecture {as_json(size)} {training_arguments('pretrain')(wildcards)}"
-        f" --checkpoint-dir {folder}/.checkpoints/{wildcards.size}/pt --label 'pretrain {wildcards.size}'"
+        f" --checkpoint-dir {folder}/.checkpoints/{wildcards.size}/pt"
+        f" --label 'pretrain {wildcards.size}'"
     )
 
 
@@ -261,7 +264,7 @@ def job_resources(rule):
 
 
 def train_files(categories):
-    """Train rows of the tasks of some categories."""
+    """The files with training rows of the tasks of some categories."""
     return [
         f"results/{STUDY}/tasks/{task}/train.parquet"
         for name in categories
@@ -270,7 +273,7 @@ def train_files(categories):
 
 
 def mixture_files():
-    """The mixture, and what was removed from it where its rows are not made up."""
+    """The mixture; from another source than the micro world, also what was removed from it."""
     names = {"rows": "flan.parquet"}
     if config["mixture"]["source"] != "micro":
         names |= {"removed": "removed.csv", "record": "mixture.json"}
@@ -278,7 +281,7 @@ def mixture_files():
 
 
 def evaluation_rows():
-    """What the mixture is checked against: nothing where it is made up or the check is off."""
+    """The rows that the mixture is checked against; none for the micro world's mixture."""
     mixture = config["mixture"]
     if mixture["source"] == "micro" or mixture["overlap"]["against"] == "none":
         return []
@@ -289,8 +292,8 @@ def evaluation_rows():
     )
 
 
-def mixture_settings():
-    """The arguments of the mixture's source."""
+def mixture_arguments():
+    """Flags of the stage `mixture`."""
     mixture = config["mixture"]
     settings = {"source": mixture["source"]}
     if mixture["source"] == "folder":

@@ -24,7 +24,7 @@ rule expert:
         settings=training_arguments("expert"),
     shell:
         "mergescale finetune --stage expert --base {params.base} --data {input.data}"
-        f" {{params.settings}}{PLACE}"
+        f" {{params.settings}}{LAUNCH_FLAGS}"
         " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/{wildcards.base}-{wildcards.category}"
         " --label 'expert {wildcards.size} {wildcards.base} {wildcards.category}'"
         " --out {params.folder} --timing {log}.json 2> {log}"
@@ -53,7 +53,7 @@ rule multitask:
         settings=training_arguments("multitask"),
     shell:
         "mergescale finetune --stage multitask --base {params.base} --data {input.data}"
-        f" {{params.settings}}{PLACE}"
+        f" {{params.settings}}{LAUNCH_FLAGS}"
         " --checkpoint-dir results/{wildcards.study}/.checkpoints/{wildcards.size}/{wildcards.base}-multitask"
         " --label 'multitask {wildcards.size} {wildcards.base}'"
         " --out {params.folder} --timing {log}.json 2> {log}"

@@ -74,7 +74,7 @@ rule mixture:
         **job_resources("mixture"),
     params:
         code=tasks_digest("mixture"),
-        settings=mixture_settings(),
+        settings=mixture_arguments(),
     shell:
         "mergescale mixture {params.settings} --out {output.rows} 2> {log}"
 

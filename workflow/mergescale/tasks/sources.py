@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mergescale.messages import did_you_mean, join_names
 from mergescale.tasks.prompt_config import PromptConfig
 from mergescale.tasks.task import Example, Task
 
@@ -56,10 +56,9 @@ def load_task(source: str, name: str, prompts: PromptConfig | None = None) -> Ta
     tasks = load_tasks(source, prompts)
     if name in tasks:
         return tasks[name]
-    close = get_close_matches(name, tasks, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(
-        f"source {source!r} has no task {name!r}{hint}; it has: {', '.join(sorted(tasks))}"
+        f"source {source!r} has no task {name!r}{did_you_mean(name, tasks)}; "
+        f"it has: {join_names(sorted(tasks))}"
     )
 
 
