@@ -99,13 +99,13 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
     sizes = tensors(shape)
     head, _ = encode_header([(n, "BF16", size) for n, size in sizes.items()], {"format": "pt"})
     block = 1 << 24
-    ground = 0.02 * torch.randn(block, generator=torch.Generator().manual_seed(0))
+    base = 0.02 * torch.randn(block, generator=torch.Generator().manual_seed(0))
     for number in range(experts + 1):
         target = folder / ("base" if number == 0 else f"expert{number}")
         if (target / "model.safetensors").is_file():
             continue
         noise = torch.randn(block, generator=torch.Generator().manual_seed(number))
-        values = (ground + (0.002 * noise if number else 0)).bfloat16().view(torch.int16).numpy()
+        values = (base + (0.002 * noise if number else 0)).bfloat16().view(torch.int16).numpy()
         target.mkdir(parents=True, exist_ok=True)
         partial = target / "model.partial"
         with partial.open("wb") as stream:
@@ -113,9 +113,9 @@ def build(folder: Path, shape: dict[str, int], experts: int) -> None:
             for place, size in enumerate(sizes.values()):
                 left, at = math.prod(size), 1_000_003 * place % block
                 while left:
-                    piece = values[at : at + left]
-                    stream.write(memoryview(piece).cast("B"))
-                    left, at = left - len(piece), 0
+                    part = values[at : at + left]
+                    stream.write(memoryview(part).cast("B"))
+                    left, at = left - len(part), 0
         partial.rename(target / "model.safetensors")
         (target / "config.json").write_text(json.dumps(config, indent=1))
         print(f"built {target}", file=sys.stderr, flush=True)
@@ -164,7 +164,7 @@ def plain(folder: Path, experts: int, threads: int, sync: bool) -> dict[str, flo
 
 
 def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> dict[str, float]:
-    """One merge by `mergescale merge`, with no threshold kept from before."""
+    """One merge by `mergescale merge`, without cached thresholds."""
     import yaml
 
     content = {
@@ -173,14 +173,14 @@ def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> 
         "dtype": "bfloat16",
         **recipe,
     }
-    file, out, kept = folder / "recipe.yaml", folder / "ours", folder / "cache"
+    file, out, cache = folder / "recipe.yaml", folder / "ours", folder / "cache"
     file.write_text(yaml.safe_dump(content))
-    for old in (out, kept):
+    for old in (out, cache):
         shutil.rmtree(old, ignore_errors=True)
     return measured(
         [
             sys.executable, "-m", "mergescale", "merge", str(file), str(out),
-            "--threads", str(threads), "--cache-dir", str(kept), "--timing", str(folder / "timing.json"),
+            "--threads", str(threads), "--cache-dir", str(cache), "--timing", str(folder / "timing.json"),
             *(() if sync else ("--no-sync",)),
         ]
     )  # fmt: skip
@@ -238,7 +238,7 @@ def main() -> None:
         )
 
     common = chosen.experts, chosen.threads, chosen.sync
-    # Untimed: from here on the inputs are in memory, and the compiled loops on disk.
+    # Untimed: from here on the inputs are in memory, and the compiled kernels on disk.
     ours(chosen.folder, OURS["linear"], *common)
     for _ in range(chosen.repeats):
         note("plain", plain(chosen.folder, *common))

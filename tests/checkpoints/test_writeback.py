@@ -30,14 +30,14 @@ def eager(monkeypatch):
 @pytest.fixture
 def advised(monkeypatch):
     """The calls of posix_fadvise: (name of the file, first byte, length, advice)."""
-    told = []
+    calls = []
 
     def advise(descriptor, start, length, advice):
         name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
-        told.append((name, start, length, advice))
+        calls.append((name, start, length, advice))
 
     monkeypatch.setattr(os, "posix_fadvise", advise)
-    return told
+    return calls
 
 
 def test_writeback_covers_whole_pages(tmp_path, folders, advised):  # noqa: F811

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written: one sentence, and what was there stays as it was."""
+"""Outputs that cannot be written: a one-line error, and existing files stay as they were."""
 
 import errno
 import fcntl
@@ -27,12 +27,12 @@ def test_an_input_as_output_is_left_alone(refused, folder):
     refused(TIES, f"{folder} already exists but has a different or incomplete merge", out=folder)
 
 
-@pytest.mark.parametrize("kept", ["out", "out/kept", ".out.partial/kept", "./base/../out/kept"])
-def test_thresholds_kept_in_the_output_are_refused(models, refused, kept):
-    refused(TIES, "must be outside of the output", more=("--cache-dir", models / kept))
+@pytest.mark.parametrize("cache", ["out", "out/cache", ".out.partial/cache", "./base/../out/cache"])
+def test_a_cache_in_the_output_is_refused(models, refused, cache):
+    refused(TIES, "must be outside of the output", more=("--cache-dir", models / cache))
 
 
-def test_thresholds_that_cannot_be_kept_stop_no_merge(models, capsys):
+def test_a_cache_that_cannot_be_written_is_no_error(models, capsys):
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     merge = ["merge", str(models / "recipe.yaml"), str(models / "out"), "--threads", "1"]
     assert main([*merge, "--cache-dir", str(models / "recipe.yaml")]) == 0
@@ -52,7 +52,7 @@ def test_paths_are_relative_to_the_recipe_and_to_where_the_command_is_called(mod
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its disks take text only")
-def test_names_of_folders_that_are_no_text_are_printed_escaped(models):
+def test_names_that_are_not_text_are_printed_escaped(models):
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     merge = [sys.executable, "-m", "mergescale", "merge", str(models / "recipe.yaml")]
     out = os.fsencode(models) + b"/\xff\x1b[2J"
@@ -101,7 +101,7 @@ def test_one_of_several_outputs_with_a_very_long_name_leaves_none(refused):
     refused({"merges": merges}, "File name too long", out="new/folder")
 
 
-def test_times_that_cannot_be_written_are_a_sentence(models, capsys):
+def test_a_timing_file_that_cannot_be_written_is_a_one_line_error(models, capsys):
     (models / "recipe.yaml").write_text(yaml.safe_dump({"base": "base", "experts": EXPERTS} | TIES))
     assert main(["check", str(models / "recipe.yaml"), "--timing", str(models / "base")]) == 1
     assert capsys.readouterr().err.startswith("mergescale: error: ")
@@ -112,14 +112,14 @@ def test_another_merge_under_the_name_is_left_alone(models, accepted, refused):
     refused({**TIES, "lambda": 0.4}, "out already exists but has a different or incomplete merge")
 
 
-def test_a_merge_of_which_a_file_is_missing_is_not_found_there(models, accepted, refused):
+def test_a_merge_with_a_missing_file_is_refused(models, accepted, refused):
     accepted(TIES)
     (models / "out/model.safetensors").unlink()
     refused(TIES, "out already exists but has a different or incomplete merge")
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "[" * 100_000, "\udc80"])
-def test_a_broken_record_is_no_merge(models, accepted, refused, content):
+def test_a_broken_record_is_refused(models, accepted, refused, content):
     accepted(TIES)
     (models / "out/merge.json").write_bytes(content.encode(errors="surrogateescape"))
     refused(TIES, "out already exists but has a different or incomplete merge")
@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_at_the_very_end(refused, monkeypatch):
     refused({"merges": {"a": TIES}}, "No space left on device", out="new/out")
 
 
-def test_an_interrupt_leaves_what_the_next_call_goes_on_with(models, accepted, monkeypatch, capsys):
+def test_an_interrupted_merge_resumes(models, accepted, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -197,9 +197,7 @@ def test_another_process_at_work_on_one_of_several_is_left_alone(elsewhere, refu
     refused({"merges": merges}, "another process is merging into", "out/b")
 
 
-def test_what_a_stopped_merge_left_stays_when_another_process_is_at_work(
-    elsewhere, models, refused
-):
+def test_an_interrupted_merge_stays_if_another_process_is_at_work(elsewhere, models, refused):
     (models / "out/.a.partial").mkdir()
     (models / "out/.a.partial/.lock").touch()
     (models / "out/.a.partial/journal.json").write_text("{}")

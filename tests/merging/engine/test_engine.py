@@ -53,7 +53,7 @@ def test_a_merge_of_folders_is_bit_for_bit_the_merge_in_memory(folders, whole, n
 
 
 @pytest.mark.parametrize(("threads", "blocks"), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 3)])
-def test_pieces_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
+def test_blocks_and_threads_change_no_bit(folders, whole, tmp_path, monkeypatch, threads, blocks):
     experts = {name: path for name, path in folders.items() if name != "base"}
     working = blocks * BLOCK * element_bytes(len(experts))
     monkeypatch.setattr(memory, "WORKING_BYTES", {"cpu": working})
@@ -135,22 +135,26 @@ def test_sharded_outputs_hold_the_same_bits(folders, whole, tmp_path, dtype):
     assert index["metadata"]["total_size"] == elements * items + 3 * 8
 
 
-def test_kept_thresholds_change_no_bit_and_are_not_computed_again(folders, whole, tmp_path):
+def test_cached_thresholds_change_no_bit_and_are_not_computed_again(folders, whole, tmp_path):
     experts = {name: path for name, path in folders.items() if name != "base"}
     read = []
     for number in range(2):
-        told = []
+        bytes_read = []
         merges = [wanted(tmp_path / str(number), name) for name in ("ties", "breadcrumbs")]
         run_merges(
-            folders["base"], experts, merges, cache_dir=tmp_path / "cache", on_progress=told.append
+            folders["base"],
+            experts,
+            merges,
+            cache_dir=tmp_path / "cache",
+            on_progress=bytes_read.append,
         )
-        read.append(sum(told))
+        read.append(sum(bytes_read))
         for merge in merges:
             assert contents(merge.folder) == whole[merge.method.name]
     assert read[1] < read[0]
 
 
-def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
+def test_a_damaged_cached_threshold_is_recomputed(folders, whole, tmp_path):
     experts = {name: path for name, path in folders.items() if name != "base"}
     run_merges(folders["base"], experts, [wanted(tmp_path / "a", "ties")], cache_dir=tmp_path / "k")
     for file in (tmp_path / "k").iterdir():
@@ -160,7 +164,7 @@ def test_a_damaged_kept_threshold_is_computed_anew(folders, whole, tmp_path):
     assert contents(merge.folder) == whole["ties"]
 
 
-def test_memory_decides_the_size_of_pieces():
+def test_memory_decides_the_size_of_blocks():
     each = BLOCK * element_bytes(3)
     assert block_elements(3, 2, 2 * each) == BLOCK
     assert block_elements(3, 2, 4 * each) == 2 * BLOCK

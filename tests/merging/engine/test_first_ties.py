@@ -166,7 +166,7 @@ def test_cached_thresholds_change_no_bit(folders, whole, tmp_path, monkeypatch):
     again = merges_into(tmp_path / "b")
     run_merges(folders["base"], experts, again, cache_dir=cache)
     assert_whole(again, whole)
-    assert len({(expert, *wishes) for expert, wishes in computed}) == 1
+    assert len({(expert, *specs) for expert, specs in computed}) == 1
 
 
 def test_every_point_is_the_formula(tmp_path):
@@ -187,10 +187,12 @@ def test_nothing_is_chosen_among_zeros(tmp_path):
     folders = models_in(tmp_path, SHAPES, zeros=0.9)
     read, records = {}, {}
     for ties in ("all", "first"):
-        told = []
+        bytes_read = []
         merge = ties_merge(tmp_path / ties, density=0.2, ties=ties)
-        (done,) = run_merges(folders["base"], experts_of(folders), [merge], on_progress=told.append)
-        read[ties], records[ties] = sum(told), done.record
+        (done,) = run_merges(
+            folders["base"], experts_of(folders), [merge], on_progress=bytes_read.append
+        )
+        read[ties], records[ties] = sum(bytes_read), done.record
     assert contents(tmp_path / "all") == contents(tmp_path / "first")
     assert read["all"] == read["first"]
     assert records["all"]["kept_fraction"] == records["first"]["kept_fraction"]
@@ -246,16 +248,16 @@ def test_the_tie_pass_is_estimated_as_one_more_pass_at_most(folders, tmp_path, m
             for at in ("all", "first")
         ]
     assert works[0].statistics * 1.5 == works[1].statistics
-    told, skipped = [], []
+    bytes_read, skipped = [], []
     run_merges(
         folders["base"],
         experts_of(folders),
         [ties_merge(tmp_path / "m", density=0.2)],
-        on_progress=told.append,
+        on_progress=bytes_read.append,
         on_skipped=skipped.append,
     )
-    assert works[0].moved < sum(told) < works[1].moved
-    assert sum(told) + sum(skipped) == works[1].moved
+    assert works[0].moved < sum(bytes_read) < works[1].moved
+    assert sum(bytes_read) + sum(skipped) == works[1].moved
 
 
 def test_an_expert_overrides_the_parameter(tmp_path):

@@ -1,4 +1,4 @@
-"""A merge that is killed at any moment: never half-written under its name, the same bytes later."""
+"""A merge that is killed at any moment leaves nothing incomplete, and resumes to the same bytes."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from mergescale.cli.main import main
 from mergescale.merging.engine import journal
 
 KILLS = 10
-# The command in small pieces, a mark after each, slow writes: so that kills find it at work. It
-# hears Ctrl-C even where the tests run in the background of a shell, which makes children deaf.
+# The command with small blocks, frequent commits and slow writes, so that kills find it at work. It
+# receives Ctrl-C even where the tests run in the background of a shell, which makes children deaf.
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,7 +39,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """A base and three experts of 1.5 M entries: about 25 of the smallest pieces."""
+    """A base and three experts of 1.5 M entries: about 25 of the smallest blocks."""
     folder = tmp_path_factory.mktemp("models")
     generator = torch.Generator().manual_seed(0)
     shapes = {"a": (900, 1000), "b": (600, 1000), "c": (7,)}
@@ -90,16 +90,16 @@ def contents(folder):
     }
 
 
-def marked(out):
-    """How many pieces the merge has marked as done."""
+def committed(out):
+    """How many blocks the merge has committed as done."""
     marks = list(out.glob(".*.partial/journal.json"))
     return max((json.loads(mark.read_text())["done"] for mark in marks), default=0)
 
 
-def wait_for_mark(process, out, pieces):
-    """Until so many more pieces are marked; 0 is any moment from the start of the process on."""
-    wanted = marked(out) + pieces
-    while pieces and marked(out) < wanted and process.poll() is None:
+def wait_for_commits(process, out, blocks):
+    """Wait until so many more blocks are committed; 0 is any moment from the start of the process."""
+    wanted = committed(out) + blocks
+    while blocks and committed(out) < wanted and process.poll() is None:
         time.sleep(0.005)
 
 
@@ -109,7 +109,7 @@ def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, whole,
         process = subprocess.Popen(
             command(models, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_for_mark(process, out, rng.randint(0, 12))
+        wait_for_commits(process, out, rng.randint(0, 12))
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
@@ -117,8 +117,8 @@ def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, whole,
             # A folder under its final name is whole, even if the other one is not there yet.
             if (out / name).exists():
                 assert contents(out / name) == contents(whole / name)
-        resumed += marked(out) > 0
-        if (out / "dare").exists():  # it was through: begin anew
+        resumed += committed(out) > 0
+        if (out / "dare").exists():  # it had finished: start again
             shutil.rmtree(out)
     end = subprocess.run(command(models, out), capture_output=True, text=True)
     assert end.returncode == 0, end.stderr
@@ -128,33 +128,33 @@ def test_kills_leave_nothing_half_written_and_the_end_is_the_same(models, whole,
 
 
 @pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_merge_says_so_and_goes_on(models, whole, tmp_path, stop, status):
+def test_an_interrupted_merge_says_so_and_resumes(models, whole, tmp_path, stop, status):
     out = tmp_path / "out"
     process = subprocess.Popen(
         command(models, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for_mark(process, out, 3)
+    wait_for_commits(process, out, 3)
     process.send_signal(stop)
     printed, said = process.communicate()
     assert process.returncode == status, said
     assert said.splitlines()[-1] == "mergescale: stopped; run the same command again to resume"
     assert "Traceback" not in said and not printed
-    assert marked(out) and not (out / "ties").exists() and not (out / "dare").exists()
+    assert committed(out) and not (out / "ties").exists() and not (out / "dare").exists()
     subprocess.run(command(models, out), check=True, capture_output=True)
     assert contents(out) == contents(whole)
     assert not list(out.glob(".*"))
 
 
-@pytest.mark.skipif(journal.boot_id() is None, reason="nobody tells when the machine started")
+@pytest.mark.skipif(journal.boot_id() is None, reason="this system has no boot id")
 @pytest.mark.parametrize("restarted", [False, True])
-def test_without_sync_marks_hold_until_the_machine_is_started_again(
+def test_without_sync_commits_are_valid_until_the_machine_restarts(
     models, whole, tmp_path, restarted
 ):
     out = tmp_path / "out"
     process = subprocess.Popen(
         command(models, out, "--no-sync"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for_mark(process, out, 3)
+    wait_for_commits(process, out, 3)
     process.kill()
     process.wait()
     (mark,) = out.glob(".*.partial/journal.json")
@@ -166,7 +166,7 @@ def test_without_sync_marks_hold_until_the_machine_is_started_again(
     assert contents(out) == contents(whole)
 
 
-def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys):
+def test_other_interrupted_commands_say_so(models, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -175,7 +175,7 @@ def test_other_commands_that_are_stopped_say_so_too(models, monkeypatch, capsys)
     assert capsys.readouterr().err == "mergescale: stopped\n"
 
 
-def test_output_that_nobody_reads_is_no_traceback(models):
+def test_a_closed_pipe_is_no_traceback(models):
     explain = [sys.executable, "-m", "mergescale", "explain", str(models / "recipe.yaml")]
     reading, writing = os.pipe()
     os.close(reading)
@@ -185,7 +185,7 @@ def test_output_that_nobody_reads_is_no_traceback(models):
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_closed_outputs_are_no_fault(models, whole, tmp_path, closed):
+def test_closed_outputs_are_no_error(models, whole, tmp_path, closed):
     out, kept = tmp_path / "out", tmp_path / "cache"
     merge = [sys.executable, "-m", "mergescale", "merge", models / "recipe.yaml", out]
     merge += ["--cache-dir", kept, "--memory-limit", "2GB"]

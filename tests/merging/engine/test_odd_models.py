@@ -47,9 +47,9 @@ def test_folders_and_files_behind_links_are_merged(models, accepted):
 
 def test_tokenizers_in_different_forms_are_not_compared(models, accepted):
     # The expert holds only one of the base's two forms of the same tokenizer.
-    (models / "base/tokenizer.model").write_text("pieces")
+    (models / "base/tokenizer.model").write_text("unigram")
     (models / "math/tokenizer.json").unlink()
-    (models / "math/tokenizer.model").write_text("pieces")
+    (models / "math/tokenizer.model").write_text("unigram")
     accepted(TIES)
 
 

@@ -258,7 +258,10 @@ RECIPES = {
         "base: base\nexperts:\n\tmath: math",
         ["recipe.yaml is not YAML: line 3: found character '\\t' that cannot start any token"],
     ),
-    "merging what is no mapping": (START + "<<: 5", ["not YAML: line 3: expected a mapping"]),
+    "merging a value that is not a mapping": (
+        START + "<<: 5",
+        ["not YAML: line 3: expected a mapping"],
+    ),
     "a letter that steers terminals": ("base: \x1b[2J", ["not YAML", "not allowed"]),
     "not a mapping": ("[base, experts]", ["recipe.yaml must be a mapping"]),
     "empty": ("", ["recipe.yaml must be a mapping"]),
@@ -331,7 +334,7 @@ def test_threads_are_as_many_as_cores_and_memory_allow(models, accepted, monkeyp
     assert main(["explain", str(models / "recipe.yaml")]) == 0
 
 
-def test_memory_for_python_but_not_for_pieces(refused, monkeypatch):
+def test_memory_for_python_but_not_for_blocks(refused, monkeypatch):
     from mergescale.merging.engine import memory
 
     monkeypatch.setattr(memory, "anonymous_memory", lambda: 0)

@@ -53,9 +53,9 @@ STAGES: dict[str, tuple[str, ...]] = {
         "tasks/task.py",
     ),
     "evaluation": ("evaluation", "models", "tasks/example_files.py", "tasks/task.py"),
-    "merging": ("merging", "stages/merge_scores.py"),
+    "merging": ("merging", "checkpoints", "stages/merge_scores.py"),
     # Merged folders; a study's sweep happens in memory.
-    "streaming": ("merging/engine",),
+    "streaming": ("merging/engine", "checkpoints"),
     # Without the methods: `method_digest` is that of one of them.
     "sweep": ("stages/merge_scores.py",),
     # How scores become records; cached evaluations do not depend on it.
