@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -47,3 +49,24 @@ def test_notebooks_run_to_the_end(path, study, monkeypatch):
         if cell.cell_type == "code"
         for output in cell.outputs
     )
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ("no_such_file.yaml", "no_such_file.yaml does not exist"),
+        ("never_run.yaml", "results/never-run/performance.csv does not exist; run the study"),
+    ],
+)
+def test_make_notebook_says_in_one_line_what_is_missing(tmp_path, config, message):
+    (tmp_path / "never_run.yaml").write_text("study: never-run\n")
+    run = subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "notebook", f"CONFIG={config}", f"BIN={sys.prefix}/bin"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert message in run.stderr.splitlines()[0]
+    # make itself may add that the target failed.
+    assert all("***" in line for line in run.stderr.splitlines()[1:])

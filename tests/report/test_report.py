@@ -10,8 +10,8 @@ from synthetic_study import finish_study
 
 from mergescale.cli.main import main
 from mergescale.figures.registry import figure_names
-from mergescale.report import facts, timing
-from mergescale.report.page import percent
+from mergescale.report import contents
+from mergescale.report.page import format_duration, percent
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -125,9 +125,9 @@ def test_names_are_labels_and_not_identifiers(parsed):
 
 def test_a_job_that_spends_time_on_several_parts_is_one_job(tmp_path):
     (tmp_path / "timing.csv").write_text("part,seconds,jobs\nstart-up,5,12\nother,5,12\n")
-    assert timing.shares(tmp_path / "timing.csv")["jobs"] == 12
+    assert contents.time_by_part(tmp_path / "timing.csv")["jobs"] == 12
     (tmp_path / "timing.csv").write_text("part,seconds,jobs\n")
-    assert timing.shares(tmp_path / "timing.csv") is None
+    assert contents.time_by_part(tmp_path / "timing.csv") is None
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_percent(share, text):
 
 
 def test_a_provenance_of_any_shape_is_shown():
-    assert facts.provenance_facts(None) == []
-    (fact,) = facts.provenance_facts({"versions": {"torch": "2.13.0"}})
+    assert contents.provenance_facts(None) == []
+    (fact,) = contents.provenance_facts({"versions": {"torch": "2.13.0"}})
     assert (fact.label, fact.rows) == ("Versions", [["torch", "2.13.0"]])
 
 
@@ -153,4 +153,4 @@ def test_what_was_left_out_is_counted(parsed):
     [(7.25, "7.2 s"), (59.98, "60.0 s"), (125, "2 min 05 s"), (4000, "1 h 06 min")],
 )
 def test_durations(seconds, text):
-    assert timing.format_duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mergescale.analysis import labels, tables, tasks_table, tidy_tables, uncertainty
-from mergescale.figures.registry import figure_names
 from mergescale.provenance.atomic import write_text
 from mergescale.provenance.digests import file_digest
-from mergescale.report import facts, timing
-from mergescale.report.svg import inline_svg
+from mergescale.report import contents
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -77,18 +73,18 @@ def write_report(
         .render(
             css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
             study=record,
-            facts=facts.study_facts(record),
-            figures=load_figures(figures),
+            facts=contents.study_facts(record),
+            figures=contents.load_figures(figures),
             tables=performance_tables,
             all_tasks=all_tasks,
-            learned=learned_by_size(all_tasks),
+            learned=contents.learned_by_size(all_tasks),
             spreads=uncertainty.spread_of_draws(performance_tables, normalized_rows),
             varied_counts=uncertainty.varied_counts(normalized_rows),
             num_scores=len(normalized_rows),
             titles=dict(zip(all_tasks.rows["task"], all_tasks.rows["title"], strict=True)),
             without_reference=uncertainty.without_reference(normalized_rows).to_dict("records"),
-            timing=timing.shares(timing_table) if timing_table else None,
-            provenance=facts.provenance_facts(record.get("provenance")),
+            timing=contents.time_by_part(timing_table) if timing_table else None,
+            provenance=contents.provenance_facts(record.get("provenance")),
             digests={name: file_digest(path) for name, path in sources.items()},
         )
     )
@@ -114,7 +110,7 @@ def environment() -> Environment:
         decimals=lambda value: "" if value != value else f"{value:.3f}",
         percent=percent,
         shade=shade,
-        duration=timing.format_duration,
+        duration=format_duration,
         thousands=lambda value: f"{value:,}",
     )
     templates.globals.update(
@@ -123,58 +119,14 @@ def environment() -> Environment:
     return templates
 
 
-def load_figures(folder: Path) -> list[dict[str, Any]]:
-    """Name, caption and inline SVG of every figure; one that was not drawn has an empty SVG."""
-    figures = []
-    for name in figure_names():
-        path = folder / f"figure{name}.svg"
-        figure = {"name": name, "caption": "", "svg": ""}
-        if path.exists():
-            figure["caption"] = path.with_suffix(".rst").read_text(encoding="utf-8").strip()
-            description = f"Figure {name}: {figure['caption']}"
-            figure["svg"] = inline_svg(path.read_text(encoding="utf-8"), f"f{name}-", description)
-        figures.append(figure)
-    return figures
-
-
-def learned_by_size(table: tasks_table.TasksTable) -> list[dict[str, Any]]:
-    """What each kind of model has learned: per role and model, a cell per size.
-
-    Returns:
-        Rows {title, cells}; a cell has `mean` (the chance-adjusted score, averaged over tasks),
-        `above` (how many tasks are above chance) and `tasks`.
-    """
-    rows = []
-    for role in tidy_tables.ROLES:
-        for model, title in table.models.items():
-            cells = [_learned(table.at_size(size, role), model) for size in table.sizes]
-            rows.append({"title": f"{title}, {labels.role_label(role)}", "cells": cells})
-    return rows
-
-
-def _learned(rows: list[Mapping[str, Any]], model: str) -> dict[str, Any]:
-    """One cell of `learned_by_size`: the tasks of a role and size, scored by one model."""
-    scored = [row for row in rows if row[model] == row[model]]
-    adjusted = [
-        tasks_table.chance_adjusted(row[model], row["chance"], row["ceiling"]) for row in scored
-    ]
-    adjusted = [value for value in adjusted if value == value]
-    return {
-        "mean": sum(adjusted) / len(adjusted) if adjusted else float("nan"),
-        # A missing number of rows is NA, which is not a number of its own.
-        "above": sum(
-            tasks_table.beats_chance(row[model], row["chance"], _or_one(row["rows"]))
-            for row in scored
-        ),
-        "tasks": len(scored),
-    }
-
-
-def _or_one(rows: Any) -> int:
-    """A number of rows; 1 where tasks.csv has none."""
-    import pandas as pd
-
-    return 1 if pd.isna(rows) else int(rows)
+def format_duration(seconds: float) -> str:
+    """7.3 becomes "7.3 s", 125 "2 min 05 s", 4000 "1 h 07 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def percent(share: float) -> str:
