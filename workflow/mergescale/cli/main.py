@@ -132,18 +132,14 @@ def main(words: Sequence[str] | None = None) -> int:
     # One of several processes that train a model, or None.
     worker = _torchrun_worker()
     try:
-        handled = getattr(module, "HANDLES_SIGTERM", hasattr(module, "ends_in_order"))
-        with _sigterm_as_interrupt(handled):
-            if hasattr(module, "Arguments"):
-                module.run(build_arguments(parsed, module.Arguments))
-            else:
-                module.run(parsed)
+        with _sigterm_as_interrupt(getattr(module, "HANDLES_SIGTERM", False)):
+            module.run(build_arguments(parsed, module.Arguments))
         if parsed.timing and (worker is None or worker.is_main()):
             timing.write(parsed.timing)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         if worker is None:
-            resumable = getattr(module, "RESUMABLE", hasattr(module, "goes_on"))
+            resumable = getattr(module, "RESUMABLE", False)
             hint = "; run the same command again to resume" if resumable else ""
             print(f"mergescale: stopped{hint}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
