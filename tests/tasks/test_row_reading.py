@@ -92,6 +92,21 @@ def test_parquet_rows_are_those_of_arrow(tmp_path):
         load_file(path, ["labels"])
 
 
+def test_parquet_files_that_cannot_be_used_are_named_in_one_line(tmp_path, capfd):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
+    with pytest.raises(ValueError, match="rows.parquet: the split is empty"):
+        Rows([RowFile(path)])
+    path.write_bytes(b"PAR1 and nothing else")
+    assert f"{path}: not a readable parquet file" in fault(path)
+    table = pa.table({"text": [f"row {i}" * 50 for i in range(5000)]})
+    pq.write_table(table, path, compression="none")
+    damaged = path.read_bytes()
+    path.write_bytes(damaged[:4] + b"\xff" * 20_000 + damaged[20_004:])
+    assert str(path) in fault(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_folder_that_save_to_disk_wrote_is_read_as_a_split(tmp_path):
     import datasets
 

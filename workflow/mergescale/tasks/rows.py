@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import sys
 from array import array
 from bisect import bisect_right
@@ -187,8 +188,9 @@ class _Table(Sequence[Row]):
         else:
             names = read_schema(path).names
             check_columns(path, columns or (), names)
-            # A file without columns has no rows that could be loaded.
-            self._data = _load("parquet", path, columns=columns and list(columns)) if names else []
+            # The library cannot load a file without rows.
+            empty = not names or _count_rows(path) == 0
+            self._data = [] if empty else _load("parquet", path, columns=columns and list(columns))
         if self._data:
             self._data = self._data.with_format("arrow")
 
@@ -233,6 +235,12 @@ def read_schema(path: Path) -> Any:
         raise ValueError(
             f"{path}: not a readable parquet file ({reason}); fetch or write it again"
         ) from None
+
+
+def _count_rows(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
 
 
 def check_columns(path: Path, columns: Sequence[str], existing: Sequence[str]) -> None:
@@ -305,9 +313,10 @@ def _lone_surrogate(value: Mapping[str, Any]) -> str | None:
 
 
 def _library() -> Any:
-    """The `datasets` library, with progress bars on terminals only: a job's log stays readable."""
+    """The `datasets` library; it prints no errors, and progress bars on terminals only."""
     import datasets
 
+    datasets.logging.set_verbosity(logging.CRITICAL)  # errors are raised as well
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     return datasets
