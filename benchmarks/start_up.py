@@ -1,9 +1,9 @@
-"""What a process costs before it works: CPU seconds of the imports that stages need.
+"""Measure the start-up cost of a process: CPU seconds of the imports that stages need.
 
     python benchmarks/start_up.py [REPEATS]
 
-Each import runs in a process of its own, in turn, so that ratios hold on a noisy machine. The
-study's jobs are cut by these numbers: one job is enough work to pay for its start.
+Each import runs in a process of its own, in turn, so that ratios hold on a noisy machine. These
+numbers decide how the study is divided into jobs: a job's work must be worth its start-up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IMPORTS = {
     "tasks of the micro world": "import mergescale.tasks.micro_world.evaluation, pyarrow.parquet",
     "torch": "import torch",
     "accelerate": "import accelerate",
-    "training stage": "import mergescale.stages.bases",
+    "training stage": "import mergescale.training.training_run",
     "scoring stage": "import mergescale.stages.merge_scores",
     "figures": "import mergescale.figures.registry, matplotlib.pyplot, seaborn",
 }
@@ -36,6 +36,7 @@ def cpu_seconds(code: str) -> float:
 
 
 def main() -> None:
+    """Print the median CPU time of every import."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     measured: dict[str, list[float]] = {name: [] for name in IMPORTS}
     for _ in range(repeats):

@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from mergescale.argument_types import Category, Positive
-from mergescale.models.device import prepare_torch
-
-__all__ = ["CategoryArguments", "ComputeArguments", "prepare_torch"]
 
 
 @dataclass(frozen=True)
