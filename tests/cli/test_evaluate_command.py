@@ -148,7 +148,7 @@ def test_finished_evaluations_are_cached_by_content(here, monkeypatch):
         (MICRO[:2] + ["--tasks", "hellaswag,hellaswog"], "did you mean hellaswag?; it has: "),
         (["--source", "micro", "--tasks", ""], "--tasks has no name of a task"),
         (["--source", "micro", "--tasks", "rte,rte"], "rte is given twice"),
-        (["--source", "nowhere", "--tasks", "squad"], "'nowhere' is unknown; there are: micro"),
+        (["--source", "nowhere", "--tasks", "squad"], "'nowhere' is unknown; use one of micro"),
         (["--tasks", "squad"], "nothing to evaluate: name tasks of the folder"),
         ([], "nothing to evaluate: add --tasks"),
         (["--study", "s", "--tasks", "tasks"], "leave out --tasks, --source, --held-in"),
