@@ -96,7 +96,7 @@ def test_floats_may_be_written_as_in_yaml_1_2(overlay, text):
     settings = f"learning_rate: {text}"
     config = overlay(f"training: {{expert: {{{settings}, sizes: {{40k: {{{settings}}}}}}}}}")
     assert config["training"]["expert"]["learning_rate"] == pytest.approx(3e-4)
-    assert study_config.stage(config, "expert", "40k")["learning_rate"] == pytest.approx(3e-4)
+    assert study_config.stage_settings(config, "expert", "40k")["learning_rate"] == pytest.approx(3e-4)
     config = overlay("merging: {lambdas: [0, 1e-1], methods: {ties: {density: [1e-1]}}}")
     assert config["merging"]["lambdas"] == [0, 0.1]
     assert config["merging"]["methods"]["ties"]["density"] == [0.1]
@@ -109,8 +109,8 @@ def test_text_that_looks_like_a_number_stays_a_name():
 
 def test_stage_merges_the_overrides_of_a_size(overlay):
     config = overlay("training: {expert: {sizes: {500k: {learning_rate: 1e-4}}}}")
-    largest = study_config.stage(config, "expert", "500k")
-    smallest = study_config.stage(config, "expert", "40k")
+    largest = study_config.stage_settings(config, "expert", "500k")
+    smallest = study_config.stage_settings(config, "expert", "40k")
     assert largest == {**smallest, "learning_rate": 1e-4}
     assert largest["dropout"] == 0.0
     assert "sizes" not in largest

@@ -115,12 +115,12 @@ def test_settings_are_the_papers(config):
     assert config["merging"]["methods"]["ties"]["density"] == [0.2, 0.1]
     assert config["models"]["max_length"] == 2048 + config["evaluation"]["max_new_tokens"] == 2560
     rates = {
-        size: study_config.stage(config, "instruct", size)["learning_rate"]
+        size: study_config.stage_settings(config, "instruct", size)["learning_rate"]
         for size in study_config.sizes(config)
     }
     assert rates == {"1.5B": 1e-4, "7B": 3e-5, "32B": 1e-4, "72B": 1e-4}
     for size in study_config.sizes(config):
-        instruct, expert = (study_config.stage(config, s, size) for s in ("instruct", "expert"))
+        instruct, expert = (study_config.stage_settings(config, s, size) for s in ("instruct", "expert"))
         assert (instruct["steps"], expert["steps"]) == (60_000, 2_000)
         assert expert["learning_rate"] == 3e-5
         assert instruct["dropout"] == expert["dropout"] == 0.05

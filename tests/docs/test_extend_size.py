@@ -24,8 +24,8 @@ SCRATCH, CHECKPOINT, HUB = map(yaml.safe_load, blocks("yaml"))
 def test_a_size_from_scratch_is_ordered_by_parameters_and_has_its_own_steps(overlay):
     study = overlay(yaml.safe_dump(SCRATCH))
     assert config.sizes(study) == ["40k", "120k", "250k", "500k", "1m"]
-    assert config.stage(study, "pretrain", "1m")["steps"] == 6000
-    assert config.stage(study, "pretrain", "500k")["steps"] != 6000
+    assert config.stage_settings(study, "pretrain", "1m")["steps"] == 6000
+    assert config.stage_settings(study, "pretrain", "500k")["steps"] != 6000
     shape = study["models"]["sizes"]["1m"]
     model = initialize(tiny_study.tokenizer(), max_length=96, seed=0, **shape)
     assert 1e6 < sum(parameter.numel() for parameter in model.parameters()) < 1.5e6
@@ -37,10 +37,10 @@ def test_a_checkpoint_and_a_model_of_the_hub_are_sizes(tmp_path, overlay):
     models = CHECKPOINT["models"] | {"max_length": 64}
     study = overlay(yaml.safe_dump(CHECKPOINT | {"models": models}))
     assert config.sizes(study)[0] == "own"  # a few thousand parameters
-    assert config.origin(study, "own") == "checkpoint"
+    assert config.base_source(study, "own") == "checkpoint"
     study = overlay(yaml.safe_dump(HUB))
     assert config.sizes(study)[-1] == "1.5B"
-    assert config.origin(study, "1.5B") == "hub"
+    assert config.base_source(study, "1.5B") == "hub"
 
 
 def test_the_dry_run_counts_the_jobs_of_the_new_size(tmp_path):

@@ -47,14 +47,14 @@ class JobGroup:
 def plan_jobs(config: dict) -> list[JobGroup]:
     """All jobs of a study, from nothing to its figures."""
     sizes, bases = study.sizes(config), config["bases"]
-    scratch = any(study.origin(config, size) == "scratch" for size in sizes)
+    scratch = any(study.base_source(config, size) == "scratch" for size in sizes)
     groups = [_group(config, "task", len(study.tasks(config)))]
     groups += [
         _group(config, rule, 1) for rule in SINGLE_JOB_RULES if rule != "mixture" or "it" in bases
     ]
     groups += [_group(config, rule, 1) for rule in ("tokenizer", "corpus") if scratch]
     for size in sizes:
-        if study.origin(config, size) == "hub":
+        if study.base_source(config, size) == "hub":
             groups.append(_group(config, "hub_model", 1, size))
         groups.append(_group(config, "pretrained_base", 1, size))
         if "it" in bases:

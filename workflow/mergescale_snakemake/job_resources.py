@@ -98,7 +98,7 @@ def estimate(
     shape, machine = model_shape(config, size), cluster_machine(config)
     if rule == "hub_model":
         return formulas.download(shape)
-    if rule == "pretrained_base" and study.origin(config, size) != "scratch":
+    if rule == "pretrained_base" and study.base_source(config, size) != "scratch":
         return formulas.adoption(shape)
     if rule in TRAINING_STAGES:
         return _estimate_training(config, TRAINING_STAGES[rule], size, shape, machine)
@@ -125,7 +125,7 @@ def request(
 def _estimate_training(
     config: dict, stage: str, size: str, shape: ModelShape, machine: Machine
 ) -> ResourceEstimate:
-    settings = study.stage(config, stage, size)
+    settings = study.stage_settings(config, stage, size)
     max_length = config["models"]["max_length"]
     packed = stage == "pretrain"  # packed rows with a loss on every token
     length = settings["length"] if packed else max_length

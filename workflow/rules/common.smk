@@ -195,7 +195,7 @@ def training_arguments(stage):
     precision = config["compute"]["precision"]
 
     def arguments(wildcards):
-        settings = study.stage(config, stage, wildcards.size)
+        settings = study.stage_settings(config, stage, wildcards.size)
         return flags(
             {
                 **settings,
@@ -227,7 +227,7 @@ LAUNCH_FLAGS = (
 def base_inputs(wildcards):
     """The files of the study that a pre-trained base is made from; none for a local checkpoint."""
     folder = f"results/{STUDY}"
-    match study.origin(config, wildcards.size):
+    match study.base_source(config, wildcards.size):
         case "hub":
             return [f"{folder}/hub/{wildcards.size}/hub.json"]
         case "scratch":
@@ -245,7 +245,7 @@ def base_command(wildcards):
     """The command that makes a pre-trained base: `pretrain` from scratch, or `adopt` a model."""
     size = config["models"]["sizes"][wildcards.size]
     folder = f"results/{STUDY}"
-    match study.origin(config, wildcards.size):
+    match study.base_source(config, wildcards.size):
         case "hub":
             return f"adopt --checkpoint {folder}/hub/{wildcards.size}"
         case "checkpoint":

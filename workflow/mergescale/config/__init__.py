@@ -10,15 +10,15 @@ from mergescale.config.errors import ConfigError
 from mergescale.config.load import complete, complete_or_exit, load
 from mergescale.config.selectors import (
     STAGES,
+    base_source,
     categories,
     category_of,
     held_in_tasks,
     held_out_tasks,
     method_settings,
     methods,
-    origin,
     sizes,
-    stage,
+    stage_settings,
     statistics_kinds,
     tasks,
 )
@@ -26,6 +26,7 @@ from mergescale.config.selectors import (
 __all__ = [
     "STAGES",
     "ConfigError",
+    "base_source",
     "categories",
     "category_of",
     "complete",
@@ -35,9 +36,8 @@ __all__ = [
     "load",
     "method_settings",
     "methods",
-    "origin",
     "sizes",
-    "stage",
+    "stage_settings",
     "statistics_kinds",
     "tasks",
 ]

@@ -197,7 +197,7 @@ def check_training(config: dict[str, Any]) -> None:
                     f"{suggest(size, sizes)}"
                 )
         for size in sizes:
-            settings = study.stage(config, stage, size)
+            settings = study.stage_settings(config, stage, size)
             if settings["steps"] and settings["warmup"] > settings["steps"]:
                 own = "warmup" in config["training"][stage]["sizes"].get(size, {})
                 key = f"training.{stage}.sizes.{size}.warmup" if own else f"training.{stage}.warmup"
@@ -207,7 +207,7 @@ def check_training(config: dict[str, Any]) -> None:
                 )
     longest = config["models"]["max_length"]
     for size in sizes:
-        length = study.stage(config, "pretrain", size)["length"]
+        length = study.stage_settings(config, "pretrain", size)["length"]
         if length > longest:
             raise ConfigError(
                 f"training.pretrain.length is {length} for size {size}; it must be at most "
