@@ -101,7 +101,10 @@ rule merge_scores:
         categories=lambda w: category_arguments(constituents(w)),
         methods=as_json({name: study.method_settings(config, name) for name in METHODS}),
         statistics=lambda w: flags(
-            {"statistics": [f"{name}={file}" for name, file in statistics_files(w).items()] or None}
+            {
+                "statistics": [f"{name}={file}" for name, file in statistics_files(w).items()]
+                or None
+            }
         ),
         seed=lambda w: int(w.draw.split("-s")[1]),
         evaluation=evaluation_arguments(),

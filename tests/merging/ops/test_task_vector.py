@@ -32,8 +32,8 @@ def test_integer_tensors_stay_the_base_s():
     [
         ({"a": torch.randn(3, 5)}, r"math \(x\): tensor a has shape \(3, 5\), but \(3, 4\) in pt"),
         ({"a": torch.randn(12)}, r"tensor a has shape \(12,\), but \(3, 4\) in pt"),
-        ({"a": torch.full((3, 4), float("nan"))}, r"math \(x\): tensor a holds NaN or infinity"),
-        ({"b": torch.full((5,), float("inf"))}, r"math \(x\): tensor b holds NaN or infinity"),
+        ({"a": torch.full((3, 4), float("nan"))}, r"math \(x\): tensor a has NaN or infinity"),
+        ({"b": torch.full((5,), float("inf"))}, r"math \(x\): tensor b has NaN or infinity"),
         ({"c": torch.ones(1)}, r"math \(x\) has tensor c, which pt lacks"),
         ({"b": torch.ones(5, dtype=torch.int64)}, "tensor b is torch.int64, but torch.float32"),
     ],
@@ -53,7 +53,7 @@ def test_missing_tensors_are_named():
 
 
 def test_nan_in_the_base_is_the_base_s_fault():
-    with pytest.raises(ValueError, match="^the base: tensor b holds NaN"):
+    with pytest.raises(ValueError, match="^the base: tensor b has NaN"):
         task_vector(model(), model(b=torch.full((5,), float("nan"))))
 
 

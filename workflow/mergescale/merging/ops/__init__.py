@@ -1,1 +1,1 @@
-"""Tensor operations that methods are built from; their compiled kernels are in `kernels/`."""
+"""The tensor operations that methods are built from, in torch; `kernels/` has compiled ones."""

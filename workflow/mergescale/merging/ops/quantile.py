@@ -1,9 +1,9 @@
 """Exact magnitude thresholds in bounded memory: a two-level radix histogram over the bits.
 
-The magnitudes of fp32 numbers order like their bits as integers. A first look counts the upper
-half of the bits, which finds the bin of the wanted rank; a second look counts the lower half of
-the entries in that bin, which gives the entry itself. Counts add up over chunks, shards and
-threads, so the result is that of a complete sort whatever the order of the data. `use_kernels`
+The magnitudes of fp32 numbers sort like their bits as integers. A first pass counts the upper half
+of the bits, which finds the bin of a rank; a second pass counts the lower half of the entries in
+that bin, which gives the entry itself. Counts add up over blocks, shards and threads, so the result
+is that of a complete sort, whatever the order of the data. `use_kernels`
 counts by compiled kernels, for tensors of the CPU.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mergescale.merging.statistics import MagnitudeThreshold
 
 _LOW_BITS = 16
-MAX_BINS = 6  # that are counted at once for an expert; each takes 512 kB in every thread
+MAX_BINS = 6  # fine bins counted in one pass for an expert; each takes 512 kB in every thread
 _LOW_BINS = 1 << _LOW_BITS
 _HIGH_BINS = 1 << (31 - _LOW_BITS)
 
@@ -35,20 +35,30 @@ def _bits(values: Tensor) -> Tensor:
 
 
 class RankPosition(NamedTuple):
-    """An entry's magnitude, how many entries are larger, and how many just as large, itself one."""
+    """An entry's position among the magnitudes of a task vector.
+
+    Attributes:
+        value: Its magnitude.
+        larger: How many entries are larger.
+        equal: How many have the same magnitude, itself included.
+    """
 
     value: float
     larger: int
     equal: int
 
     def limit(self, rank: int, end: tuple[str, int] | None = None) -> Cutoff:
-        """The cutoff of the `rank` largest entries; end: as in `Cutoff`, None for all ties."""
+        """Return the cutoff of the `rank` largest entries; `end` is its `tie_end`."""
         equal = self.equal if end is None else rank - self.larger
         return Cutoff(self.value, end, self.larger + (equal if self.value else 0))
 
 
 class CoarseHistogram:
-    """First level: how many entries have each upper half."""
+    """First level: counts the entries with each upper half.
+
+    Args:
+        use_kernels: Count by a compiled kernel.
+    """
 
     def __init__(self, use_kernels: bool = False) -> None:
         import torch
@@ -69,14 +79,14 @@ class CoarseHistogram:
         self.counts += other.counts
 
     def find(self, rank: int) -> int:
-        """The bin of the rank-th largest entry (from 1)."""
+        """Return the bin of the rank-th largest entry; ranks count from 1."""
         return _of_rank(self.counts, rank)
 
     def near(self, rank: int) -> list[int]:
-        """The bins in which an entry of about this rank may lie, largest first.
+        """Return the bins in which an entry of about this rank may lie, largest first.
 
-        For entries that are a sample of others: it may be off by chance (by the square root of the
-        rank, three times over), and since blocks differ (half a percent).
+        For a histogram of a sample: the rank may be off by chance (three standard deviations,
+        3 * sqrt(rank)), and because blocks differ (half a percent).
         """
         off, entries = ceil(3 * sqrt(rank) + 0.005 * rank), int(self.counts.sum())
         largest = self.find(min(max(1, rank - off), entries))
@@ -85,9 +95,13 @@ class CoarseHistogram:
 
 
 class FineHistogram:
-    """Second level: in some bins of the first, how many entries have each lower half.
+    """Second level: counts the entries with each lower half, in some bins of the first level.
 
-    Those above each bin are counted too: so a rank is found in a bin without the first level.
+    It also counts the entries above each bin, so that it finds a rank without the first level.
+
+    Args:
+        bins: Bins of a `CoarseHistogram`.
+        use_kernels: Count by a compiled kernel.
     """
 
     def __init__(self, bins: Iterable[int], use_kernels: bool = False) -> None:
@@ -108,7 +122,7 @@ class FineHistogram:
 
             bins = np.array(self.bins, np.uint32)
             return count_lower(values.numpy(), bins, self.above.numpy(), self.counts.numpy())
-        # Few entries lie in a bin: numpy picks them out several times faster than torch.
+        # Few entries lie in a bin: numpy selects them several times faster than torch.
         bits = _bits(values).numpy()
         upper = bits >> _LOW_BITS
         for number, b in enumerate(self.bins):
@@ -122,12 +136,12 @@ class FineHistogram:
         self.counts += other.counts
 
     def value(self, rank: int) -> float | None:
-        """The rank-th largest of all entries, if it lies in one of the bins."""
-        found = self.place(rank)
-        return found and found.value
+        """Return the rank-th largest magnitude; None if it lies in none of the bins."""
+        position = self.place(rank)
+        return position and position.value
 
     def place(self, rank: int) -> RankPosition | None:
-        """The rank-th largest of all entries among the others, if it lies in one of the bins."""
+        """Return the position of the rank-th largest entry; None if it lies in none of the bins."""
         for b, above, counts in zip(self.bins, self.above.tolist(), self.counts, strict=True):
             if above < rank <= above + int(counts.sum()):
                 low = _of_rank(counts, rank - above)
@@ -137,20 +151,20 @@ class FineHistogram:
 
 
 def _of_rank(counts: Tensor, rank: int) -> int:
-    """The place of the rank-th largest entry (from 1) in a histogram."""
+    """The index of the rank-th largest entry (from 1) in a histogram."""
     from_top = counts.flip(0).cumsum(0)
     return len(counts) - 1 - int((from_top >= rank).nonzero()[0])
 
 
 def _magnitude(bits: int) -> float:
-    """The fp32 number of these bits."""
+    """The fp32 number with these bits."""
     import torch
 
     return torch.tensor(bits, dtype=torch.int32).view(torch.float32).item()
 
 
 def count_equal(values: Tensor, threshold: float, use_kernels: bool = False) -> int:
-    """How many entries of a 1-D fp32 tensor have this magnitude."""
+    """Return how many entries of a 1-D fp32 tensor have the magnitude `threshold`."""
     import numpy as np
 
     if use_kernels:
@@ -161,17 +175,26 @@ def count_equal(values: Tensor, threshold: float, use_kernels: bool = False) -> 
 
 
 def first_beyond(values: Tensor, threshold: float, room: int) -> int:
-    """The index of the first entry of this magnitude after `room` of them; there are more."""
+    """Return the index of the first entry of magnitude `threshold` after `room` of them.
+
+    Raises:
+        IndexError: If there are no more than `room`.
+    """
     return int((values.abs() == threshold).nonzero()[room])
 
 
-def find_cutoff(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> Cutoff:
-    """The threshold of these tensors together; in memory."""
-    (value,) = thresholds_of(list(task_vector.values()), [(wish.density, wish.rounding)])
-    if wish.ties == FIRST and 0 < value < float("inf"):
+def find_cutoff(task_vector: Mapping[str, Tensor], threshold: MagnitudeThreshold) -> Cutoff:
+    """Return the cutoff of tensors in memory, taken together.
+
+    Args:
+        task_vector: {tensor: fp32 Tensor}.
+        threshold: Density, rounding and ties; its scope is ignored.
+    """
+    (value,) = thresholds_of(list(task_vector.values()), [(threshold.density, threshold.rounding)])
+    if threshold.ties == FIRST and 0 < value < float("inf"):
         parts = {name: task_vector[name].reshape(-1) for name in sorted(task_vector)}
         elements = sum(part.numel() for part in parts.values())
-        room = count_to_keep(elements, wish.density, wish.rounding)
+        room = count_to_keep(elements, threshold.density, threshold.rounding)
         room -= sum(int((part.abs() > value).sum()) for part in parts.values())
         for name, part in parts.items():
             if (equal := count_equal(part, value)) > room:
@@ -180,18 +203,23 @@ def find_cutoff(task_vector: Mapping[str, Tensor], wish: MagnitudeThreshold) -> 
     return Cutoff(value)
 
 
-def thresholds_of(pieces: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:
-    """The exact threshold of `pieces` together at each share (density, rounding); in memory."""
-    elements = sum(piece.numel() for piece in pieces)
+def thresholds_of(tensors: Sequence[Tensor], shares: Sequence[tuple[float, str]]) -> list[float]:
+    """Return the exact thresholds of tensors in memory, taken together.
+
+    Args:
+        tensors: fp32 tensors.
+        shares: (density, rounding) pairs, as of `MagnitudeThreshold`.
+    """
+    elements = sum(tensor.numel() for tensor in tensors)
     ranks = [count_to_keep(elements, density, rounding) for density, rounding in shares]
     found = {rank: trivial_threshold(elements, rank) for rank in ranks}
     wanted = [rank for rank, value in found.items() if value is None]
     if wanted:
         first = CoarseHistogram()
-        for piece in pieces:
-            first.add(piece.reshape(-1))
+        for tensor in tensors:
+            first.add(tensor.reshape(-1))
         second = FineHistogram(first.find(rank) for rank in wanted)
-        for piece in pieces:
-            second.add(piece.reshape(-1))
+        for tensor in tensors:
+            second.add(tensor.reshape(-1))
         found |= {rank: second.value(rank) for rank in wanted}
     return [found[rank] for rank in ranks]

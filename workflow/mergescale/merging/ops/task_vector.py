@@ -15,11 +15,18 @@ def task_vector(
     label: str = "the expert",
     base_label: str = "the base",
 ) -> dict[str, Tensor]:
-    """W_i - W0 in fp32 for every floating-point tensor.
+    """Return W_i - W0 in fp32 for every floating-point tensor.
 
-    Integer tensors are left out, so that a merge has the base's. `label` and `base_label` (a name,
-    a folder) say in messages whose weights are meant. Raises ValueError for a missing or an extra
-    tensor, for another shape, and for NaN or infinity.
+    Integer tensors are left out, so that a merge has the base's.
+
+    Args:
+        expert: The expert's weights.
+        base: The base's weights.
+        label: What messages call the expert, such as its name and folder.
+        base_label: What messages call the base.
+
+    Raises:
+        ValueError: For a missing or extra tensor, another shape or kind, and NaN or infinity.
     """
     check_same_tensors(expert, base, label, base_label)
     delta = {}
@@ -27,19 +34,23 @@ def task_vector(
         if not weight.is_floating_point():
             continue
         delta[name] = expert[name].float() - weight.float()
-        # One look at the difference covers both operands; who is at fault matters only then.
+        # The difference is finite only if both operands are; which one is not matters only then.
         if not delta[name].isfinite().all():
             for owner, tensor in ((base_label, weight), (label, expert[name])):
                 if not tensor.isfinite().all():
-                    raise ValueError(f"{owner}: tensor {name} holds NaN or infinity")
-            raise ValueError(f"{label}: tensor {name} less that of {base_label} overflows fp32")
+                    raise ValueError(f"{owner}: tensor {name} has NaN or infinity")
+            raise ValueError(f"{label}: tensor {name} minus that of {base_label} overflows fp32")
     return delta
 
 
 def check_same_tensors(
     expert: Mapping[str, Tensor], base: Mapping[str, Tensor], label: str, base_label: str
 ) -> None:
-    """Raises ValueError, naming tensor and shapes, unless both hold the same tensors."""
+    """Check that both models have the same tensors.
+
+    Raises:
+        ValueError: With the tensor's name, where one lacks it or its shape or kind differs.
+    """
     if missing := sorted(base.keys() - expert.keys()):
         raise ValueError(f"{label} lacks {_listed(missing)}, which {base_label} has")
     if extra := sorted(expert.keys() - base.keys()):
@@ -60,10 +71,13 @@ def check_same_tensors(
 def by_tensor(
     task_vectors: Mapping[str, Mapping[str, Tensor]],
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Tensor by tensor: (tensor name, {expert: its part of the task vector}).
+    """Yield (tensor name, {expert: its task vector there}) for each tensor.
 
-    Experts come in order of their names, so that floating-point sums over them do not depend on
-    the order in which they were given. Raises ValueError for no expert or differing tensors.
+    Experts are sorted by name, so that floating-point sums over them do not depend on the order in
+    which they were given.
+
+    Raises:
+        ValueError: For no expert, or experts with different tensors.
     """
     if not task_vectors:
         raise ValueError("there is no expert to merge")

@@ -1,1 +1,1 @@
-"""The merge engine's loops for CPUs, compiled: a piece's entries are read and written once."""
+"""Kernels compiled by numba, named as the operations in `ops/` that they compute."""

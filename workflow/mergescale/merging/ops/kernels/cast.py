@@ -1,4 +1,4 @@
-"""W0 + lambda * tau as it is written, with what is told of it: `stream.Engine` in one reading."""
+"""`cast.cast_output` in one reading: W0 + lambda * tau, cast, checked and counted."""
 
 import numpy as np
 
@@ -12,39 +12,41 @@ _MORE, _NO_MORE = np.int32(1), np.int32(0)
 
 
 @compiled("UniTuple(int64, 3)(float32[::1], float32, float32[::1], uint16[::1])")
-def to_bfloat16(tau, lam, base, written):
-    """Set `written` to W0 + lambda * tau as bits of bf16, rounded to the nearest, ties to even.
+def to_bfloat16(tau, lam, base, output):
+    """Set `output` to W0 + lambda * tau as bits of bf16, rounded to the nearest, ties to even.
 
-    Returns whether a number is not finite, how many entries of lambda * tau are not 0, and how
-    many of those are the base's all the same.
+    Returns:
+        Whether a number is not finite; how many entries lambda * tau updates; how many of those
+        are rounded away, so that the base's value stays.
     """
     before, after = np.int32(0), np.int32(0)
-    moving, lost = np.int32(0), np.int32(0)
-    for i in range(len(written)):
+    num_updated, num_rounded_away = np.int32(0), np.int32(0)
+    for i in range(len(output)):
         update = tau[i] * lam
         bits = bits_of(update + base[i])
         rounded = (bits + np.uint32(0x7FFF) + ((bits >> _HALF) & _ONE)) >> _HALF
-        written[i] = np.uint16(rounded)
-        # Of both, since rounding may reach infinity, and make a number of NaN.
+        output[i] = np.uint16(rounded)
+        # Check both: rounding may reach infinity, and may turn NaN into a number.
         magnitude = np.int32(bits & _MAGNITUDE)
         before = magnitude if magnitude > before else before
         magnitude = np.int32(rounded & np.uint32(0x7FFF))
         after = magnitude if magnitude > after else after
-        # Written so, these counts are made by the instructions for vectors.
-        moves = update != _ZERO
-        moving += _MORE if moves else _NO_MORE
-        lost += _MORE if moves & (float_of(rounded << _HALF) == base[i]) else _NO_MORE
+        # In this form the compiler vectorizes the counts.
+        updated = update != _ZERO
+        num_updated += _MORE if updated else _NO_MORE
+        unchanged = float_of(rounded << _HALF) == base[i]
+        num_rounded_away += _MORE if updated & unchanged else _NO_MORE
     infinite = (before >= _INFINITY) | (after >= _INFINITY >> np.int32(16))
-    return np.int64(infinite), np.int64(moving), np.int64(lost)
+    return np.int64(infinite), np.int64(num_updated), np.int64(num_rounded_away)
 
 
 @compiled("int64(float32[::1], float32, float32[::1], float32[::1])")
-def to_float32(tau, lam, base, written):
-    """Set `written` to W0 + lambda * tau; return whether a number is not finite."""
+def to_float32(tau, lam, base, output):
+    """Set `output` to W0 + lambda * tau; return whether a number is not finite."""
     largest = np.int32(0)
-    for i in range(len(written)):
+    for i in range(len(output)):
         merged = tau[i] * lam + base[i]
-        written[i] = merged
+        output[i] = merged
         bits = np.int32(bits_of(merged) & _MAGNITUDE)
         largest = bits if bits > largest else largest
     return np.int64(largest >= _INFINITY)

@@ -1,8 +1,8 @@
-"""How loops are compiled: by numba, kept on disk, without python's lock while they run.
+"""How kernels are compiled: by numba, cached on disk, without Python's lock while they run.
 
-A loop does in one reading of its arrays what a formula elsewhere says in several torch operations,
-in the same order of the same fp32 operations (nothing is fused or reordered): it gives the same
-bits, which tests check.
+A kernel computes in one reading of its arrays what several torch operations compute elsewhere, with
+the same fp32 operations in the same order (none is fused or reordered): it gives the same bits,
+which tests check.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from numba.extending import intrinsic
 
 
 def compiled(*signatures: str) -> Callable[[Callable], Callable]:
-    """A decorator: the function compiled for these types, or as kept from an earlier process.
+    """Return a decorator that compiles a function for these types, or loads it from the cache.
 
-    What is kept is known by its own file: after a change of this one, touch those of the loops.
+    The cache of a kernel is invalidated by changes of its own file only: after a change of this
+    file, touch those of the kernels.
     """
 
-    # Division as numpy's: python's looks for zeros, which keeps it from the vector instructions.
+    # Division as numpy's: Python's checks for zeros, which prevents vector instructions.
     how = {"nogil": True, "error_model": "numpy"}
 
     def decorate(function: Callable) -> Callable:
         try:
             return njit(list(signatures), cache=True, **how)(function)
-        except (RuntimeError, OSError):  # neither the source's folder nor the user's can keep it
+        except (RuntimeError, OSError):  # no folder is writable for the cache
             return njit(list(signatures), **how)(function)
 
     return decorate
@@ -36,7 +37,7 @@ def compiled(*signatures: str) -> Callable[[Callable], Callable]:
 
 @intrinsic
 def bits_of(typing_context: Any, number: Any) -> Any:
-    """The 32 bits of an fp32 number, as uint32."""
+    """Return the 32 bits of an fp32 number, as uint32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(32))
@@ -46,7 +47,7 @@ def bits_of(typing_context: Any, number: Any) -> Any:
 
 @intrinsic
 def float_of(typing_context: Any, bits: Any) -> Any:
-    """The fp32 number of 32 bits."""
+    """Return the fp32 number with these 32 bits."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
@@ -56,7 +57,7 @@ def float_of(typing_context: Any, bits: Any) -> Any:
 
 @intrinsic
 def halves_of_product(typing_context: Any, one: Any, other: Any) -> Any:
-    """The upper and the lower 64 bits of the product of two uint64, from one multiplication."""
+    """Return the upper and the lower 64 bits of the product of two uint64."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide, half = ir.IntType(128), ir.IntType(64)
@@ -68,14 +69,14 @@ def halves_of_product(typing_context: Any, one: Any, other: Any) -> Any:
     return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), code
 
 
-LANES = 32  # numbers that `within` looks at
+LANES = 32  # numbers that `within` compares at once
 
 
 @intrinsic
 def within(typing_context: Any, address: Any, low: Any, width: Any) -> Any:
-    """Of `LANES` fp32 numbers at an address: which magnitudes have bits low..low+width-1.
+    """Return which of `LANES` fp32 numbers at an address have magnitude bits low..low+width-1.
 
-    A bit for each, the lowest for the first.
+    One bit for each number, the lowest bit for the first.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -99,7 +100,7 @@ def within(typing_context: Any, address: Any, low: Any, width: Any) -> Any:
 
 @intrinsic
 def count_of_ones(typing_context: Any, bits: Any) -> Any:
-    """How many bits of an uint32 are 1."""
+    """Return how many bits of a uint32 are 1."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -109,7 +110,7 @@ def count_of_ones(typing_context: Any, bits: Any) -> Any:
 
 @intrinsic
 def lowest_one(typing_context: Any, bits: Any) -> Any:
-    """Which bit of an uint32 that is not 0 is the lowest 1."""
+    """Return the index of the lowest 1 among the bits of a uint32 that is not 0."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -135,19 +136,19 @@ def _booleans(typing_context: Any, address: Any) -> Any:
 
 @njit
 def floats_at(address, start, stop):
-    """Elements start..stop-1 of an fp32 array of which only the address is known."""
+    """Return elements start..stop-1 of the fp32 array at an address."""
     return carray(_floats(address + 4 * start), (stop - start,))
 
 
 @njit
 def booleans_at(address, start, stop):
-    """The same of an array of booleans."""
+    """Return elements start..stop-1 of the boolean array at an address."""
     return carray(_booleans(address + start), (stop - start,))
 
 
 @njit
 def aligned_floats(size):
-    """A new fp32 array that begins where a line of the cache does, as vectors like it."""
+    """Return a new fp32 array that starts at a cache line, for aligned vector loads."""
     line, item = 64, 4
     array = np.empty(size + line // item, np.float32)
     skipped = -array.ctypes.data % line // item

@@ -1,4 +1,4 @@
-"""Counts of the bits of fp32 magnitudes: the `add` of the histograms."""
+"""`add` of the histograms in `quantile`: counts of the bits of fp32 magnitudes."""
 
 import numpy as np
 from numba import njit
@@ -15,13 +15,13 @@ from mergescale.merging.ops.kernels.compiler import (
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _HALF = np.uint32(16)
 _WIDTH = np.uint32(1 << 16)  # of a bin
-_BLOCK = 4096  # entries that stay in the fastest cache while several bins are counted
+_BLOCK = 4096  # entries at a time, which stay in the fastest cache while several bins are counted
 _ONE, _ABOVE_ALL = np.uint32(1), np.uint32(1 << 31)
 
 
 @compiled("void(float32[::1], int64[::1])")
 def count_upper(values, counts):
-    """Add to counts[h] how many magnitudes have the upper half h."""
+    """Add to counts[h] how many magnitudes have the upper half h of the bits."""
     for i in range(len(values)):
         counts[(bits_of(values[i]) & _MAGNITUDE) >> _HALF] += 1
 
@@ -49,7 +49,7 @@ def _count_bin(values, low, counts):
 
 @compiled("int64(float32[::1], uint32)")
 def count_equal(values, bits):
-    """How many magnitudes have just these bits."""
+    """Return how many magnitudes have these bits."""
     found = np.int64(0)
     whole = len(values) // LANES * LANES
     for start in range(0, whole, LANES):
@@ -61,8 +61,11 @@ def count_equal(values, bits):
 
 @compiled("void(float32[::1], uint32[::1], int64[::1], int64[:,::1])")
 def count_lower(values, bins, above, counts):
-    """For each bin: add to counts[b, h] how many magnitudes with the upper half bins[b] have the
-    lower half h, and to above[b] how many have a larger upper half."""
+    """Count the lower halves of magnitudes whose upper half is one of `bins`.
+
+    Adds to counts[b, h] how many magnitudes with the upper half bins[b] have the lower half h, and
+    to above[b] how many have a larger upper half.
+    """
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
         for b in range(len(bins)):

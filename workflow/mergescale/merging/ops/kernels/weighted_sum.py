@@ -1,16 +1,16 @@
-"""The sum of task vectors times their weights: `weighted_sum.weighted_sum_numba`."""
+"""`weighted_sum.weighted_sum_numba`: the sum of deltas times their weights."""
 
 import numpy as np
 
 from mergescale.merging.ops.kernels.compiler import compiled, floats_at
 
-_BLOCK = 2048  # entries of the sum that stay in the fastest cache
+_BLOCK = 2048  # entries of the sum at a time, which stay in the fastest cache
 _ZERO = np.float32(0)
 
 
 @compiled("void(int64[::1], float32[::1], float32[::1])")
 def add_up(deltas, weights, total):
-    """Set `total`. deltas: address of each expert's task vector, as long; weights: factors."""
+    """Set `total` to the weighted sum of the fp32 vectors at the addresses `deltas`."""
     for start in range(0, len(total), _BLOCK):
         stop = min(start + _BLOCK, len(total))
         made = total[start:stop]
