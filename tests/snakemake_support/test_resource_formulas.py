@@ -13,7 +13,7 @@ from conftest import ROOT, snakemake, succeeded
 
 from mergescale import config as study_config
 from mergescale.config import model_sizes
-from mergescale_snakemake import job_resources
+from mergescale_snakemake import job_resources, resource_formulas
 from mergescale_snakemake.cost_page import sbatch_call
 from mergescale_snakemake.cost_plan import plan_jobs
 from mergescale_snakemake.machine import (
@@ -199,8 +199,29 @@ def test_every_rule_of_the_workflow_has_a_formula():
     rules = (ROOT / "workflow" / "rules").glob("*.smk")
     text = "\n".join(path.read_text(encoding="utf-8") for path in rules)
     named = [line.removesuffix(":").split()[1] for line in text.splitlines() if line[:5] == "rule "]
+    config = study_config.load(DEFAULT)
+    sized = {"hub_model", "expert_statistics", "merged_model", "merge_scores", "reference_scores"}
+    sized |= job_resources.TRAINING_STAGES.keys()
     for rule in named:
         assert f'**job_resources("{rule}")' in text, rule
+        size, count = ("500k", 2) if rule in sized else (None, None)
+        assert job_resources.request(config, rule, size, count)["mem_mb"] >= 1000
+
+
+def test_statistics_of_experts_are_part_of_a_studys_cost():
+    config = study_config.load(DEFAULT)
+    config["merging"]["methods"]["fisher"] = {}
+    assert {"expert_statistics"} == {group.rule for group in plan_jobs(config)} - {
+        group.rule for group in plan_jobs(study_config.load(DEFAULT))
+    }
+    estimate = job_resources.estimate(config, "expert_statistics", "500k")
+    assert estimate.gpus == 0 and 0 < estimate.seconds < 3600
+
+
+def test_statistics_rows_are_those_of_the_stage():
+    from mergescale.stages.expert_statistics import Arguments
+
+    assert resource_formulas.STATISTICS_ROWS == Arguments.__dataclass_fields__["rows"].default
 
 
 def test_formulas_import_nothing_heavy():

@@ -29,6 +29,8 @@ HELD_OUT = config["tasks"]["held_out"]
 DRAWS = [
     f"n{count}-s{seed}" for count in config["draws"]["counts"] for seed in config["draws"]["seeds"]
 ]
+# Kinds of statistics files that the study's methods need of each expert; most need none.
+STATISTICS = study.statistics_kinds(config)
 FORMATS = ["pdf", "svg", "png"]
 FIGURES = [f"figure{name}" for name in figure_names()]
 TABLES = ["table1", "table2", "table3", "table4", "tasks"]
@@ -66,6 +68,7 @@ wildcard_constraints:
     draw="|".join(DRAWS),
     method="|".join(METHODS),
     task="|".join(study.tasks(config)),
+    kind="|".join(STATISTICS) or "none",
 
 
 def flags(settings):
@@ -99,6 +102,16 @@ def constituents(wildcards):
     """The categories whose experts a draw merges."""
     count, seed = wildcards.draw.removeprefix("n").split("-s")
     return draw(int(count), int(seed), list(HELD_IN))
+
+
+def statistics_files(wildcards):
+    """{kind/category: file} of a draw's experts."""
+    folder = f"results/{STUDY}/statistics/{wildcards.size}/{wildcards.base}"
+    return {
+        f"{kind}/{category}": f"{folder}/{category}/{kind}.safetensors"
+        for kind in STATISTICS
+        for category in constituents(wildcards)
+    }
 
 
 def expert_weights(categories):

@@ -19,24 +19,6 @@ rule draws:
         "mergescale draws {params.settings} --out {output} 2>&1 | tee {log} >&2"
 
 
-# Kinds of statistics files that the study's methods need of each expert; none for most methods.
-STATISTICS = study.statistics_kinds(config)
-
-
-wildcard_constraints:
-    kind="|".join(STATISTICS) or "none",
-
-
-def statistics_files(wildcards):
-    """{kind/category: file} of a draw's experts."""
-    folder = f"results/{STUDY}/statistics/{wildcards.size}/{wildcards.base}"
-    return {
-        f"{kind}/{category}": f"{folder}/{category}/{kind}.safetensors"
-        for kind in STATISTICS
-        for category in constituents(wildcards)
-    }
-
-
 rule expert_statistics:
     """Write {wildcards.kind} statistics of the {wildcards.category} expert of {wildcards.size} {wildcards.base}."""
     input:
