@@ -1,4 +1,4 @@
-"""How many things may be done at once."""
+"""The number of CPU cores that this process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: those it is bound to, or all where nobody tells (macOS)."""
+    """Return the number of cores that this process is bound to; on macOS, of all cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Progress of a long stage: a bar where somebody watches, now and then a line in a log elsewhere.
+"""Progress of a long stage: a bar on a terminal, a line every few seconds in a log.
 
 The status line of a run (`mergescale_snakemake.status_line`) shows the last line of each running
 job's log.
@@ -17,9 +17,12 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 
 class Progress:
-    """Counts `total` steps of `label` from `start` on; use as a context manager.
+    """Progress in steps; use as a context manager.
 
-    With `shown` false it says nothing, as in all but one of several processes.
+    Attributes:
+        total: number of steps.
+        done: steps that are done.
+        shown: whether anything is printed; only one of several processes should print.
     """
 
     def __init__(
@@ -40,14 +43,19 @@ class Progress:
             print(f"resuming from step {start} of {total}", file=sys.stderr, flush=True)
 
     def update(self, done: int, **shown: object) -> None:
-        """Say that `done` steps are done; `shown` holds numbers (or 0-d tensors) worth showing."""
+        """Report that `done` steps are done in all.
+
+        Args:
+            done: steps that are done, not those since the last call.
+            **shown: numbers (or 0-d tensors) to print, such as the loss.
+        """
         self._bar.update(done - self.done)
         self.done = done
         now = time.monotonic()
         if not self.shown or now - self._written < _SECONDS_BETWEEN_LINES:
             return
         self._written = now
-        # Reading a number off a GPU waits for it: only now and then.
+        # Reading a number from a GPU waits for it, so this is not done at every step.
         values = {name: f"{float(value):.3g}" for name, value in shown.items()}
         self._bar.set_postfix(values)
         if self._bar.disable:
@@ -67,7 +75,7 @@ class Progress:
 
 
 def format_bytes(count: float) -> str:
-    """A number of bytes in three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
+    """Write a number of bytes with three digits: 950 B, 1.52 kB, 440 MB, 17.1 GB."""
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= 0.9995 * size:
             digits = len(str(round(count / size)))
@@ -94,7 +102,7 @@ class ByteProgress:
         )
 
     def add(self, count: int) -> None:
-        """Say that `count` more bytes are done."""
+        """Report that `count` more bytes are done."""
         self.done += count
         self._moved += count
         self._bar.update(count)
@@ -110,13 +118,13 @@ class ByteProgress:
             )
 
     def skip(self, count: int) -> None:
-        """Take `count` bytes off the total that need not be moved; they do not enter the rate."""
+        """Subtract `count` bytes that need not be moved from the total, and from the rate."""
         self.total -= count
         self._bar.total = self.total
         self._bar.refresh()
 
     def summary(self) -> str:
-        """What was moved, in which time."""
+        """The number of bytes moved, the time, and the rate."""
         seconds = max(time.monotonic() - self._started, 1e-9)
         rate = format_bytes(self._moved / seconds)
         return f"{format_bytes(self._moved)} in {seconds:,.1f} s, {rate}/s"

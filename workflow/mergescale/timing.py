@@ -1,4 +1,4 @@
-"""How a process's wall time splits into start-up and work, written beside its log."""
+"""The wall time of a process, split into start-up and parts of its work (`--timing JSON`)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _IMPORTED = time.monotonic()
 
 
 def started() -> None:
-    """Say that imports are done and work begins: all time up to now was start-up."""
+    """Mark the end of imports: all time up to now was start-up."""
     _spent["start-up"] = _process_age()
 
 
 @contextmanager
 def timed(part: str) -> Iterator[None]:
-    """Add the block's wall time to `part`."""
+    """Add the wall time of a `with` block to `part`."""
     before = time.monotonic()
     try:
         yield
@@ -41,7 +41,7 @@ def timed(part: str) -> Iterator[None]:
 
 
 def write(path: str | os.PathLike[str]) -> None:
-    """Write the seconds of each part as JSON; what no part claims is `other`."""
+    """Write the seconds of each part as JSON; time that belongs to no part is `other`."""
     rest = _process_age() - sum(_spent.values())
     record = {name: round(seconds, 3) for name, seconds in _spent.items()}
     record["other"] = round(max(0.0, rest), 3)

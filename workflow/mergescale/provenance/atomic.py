@@ -1,4 +1,4 @@
-"""Writing under a temporary name, then renaming: a file under its final name is always whole."""
+"""Atomic writes: under a temporary name, then renamed, so that no reader sees half a file."""
 
 from __future__ import annotations
 

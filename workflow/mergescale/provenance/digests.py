@@ -1,6 +1,6 @@
 """Digests of files, of records and of the library's own source.
 
-Standard library only: the Snakefile asks for code digests each time it is parsed.
+Standard library only: Snakemake computes code digests each time it starts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Versions of what computed a result."""
+"""Versions of the libraries that computed a result."""
 
 from __future__ import annotations
 
