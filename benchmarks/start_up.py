@@ -22,7 +22,7 @@ IMPORTS = {
     "accelerate": "import accelerate",
     "training stage": "import mergescale.training.training_run",
     "scoring stage": "import mergescale.stages.merge_scores",
-    "figures": "import mergescale.figures.registry, matplotlib.pyplot, seaborn",
+    "figures": "import mergescale.figures.style, matplotlib.pyplot, seaborn",
 }
 
 
