@@ -1,1 +1,1 @@
-"""The command line: one sub-command for each stage, thin over `mergescale.stages`."""
+"""The command line: the public commands, and how stages and commands get their flags."""

@@ -1,4 +1,7 @@
-"""The checks of a configuration that concern several keys, or files, at once."""
+"""Checks of a configuration that concern several keys, or files, at once.
+
+Each function raises ConfigError, in one line that names the key, for the first fault that it finds.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def check(config: dict[str, Any]) -> None:
 
 
 def check_dataset_names(config: dict[str, Any]) -> None:
-    """The source of tasks has every dataset."""
+    """Check that the source of tasks has every dataset."""
     source, folder = config["tasks"]["source"], config["tasks"]["folder"]
     known = sorted(load_tasks(source, PromptConfig(folder=Path(folder) if folder else None)))
     for role in ("held_in", "held_out"):
@@ -98,7 +101,7 @@ def check_dataset_names(config: dict[str, Any]) -> None:
 
 
 def check_dataset_folders(config: dict[str, Any]) -> None:
-    """The folder of public datasets has each dataset of the study."""
+    """Check that `tasks.folder` has a folder for each dataset of the study."""
     folder = config["tasks"]["folder"]
     if config["tasks"]["source"] != "folder":
         return
@@ -119,7 +122,7 @@ def check_dataset_folders(config: dict[str, Any]) -> None:
 
 
 def check_revisions(config: dict[str, Any]) -> None:
-    """Revisions are those of datasets of the study."""
+    """Check that revisions are given only for datasets of the study."""
     for dataset in config["tasks"]["revisions"]:
         if dataset not in study.tasks(config):
             raise ConfigError(
@@ -129,7 +132,7 @@ def check_revisions(config: dict[str, Any]) -> None:
 
 
 def check_datasets(config: dict[str, Any]) -> None:
-    """A dataset, and a category, belongs to one place."""
+    """Check that no dataset or category is listed twice."""
     places: dict[str, str] = {}
     for role in ("held_in", "held_out"):
         for category, datasets in config["tasks"][role].items():
@@ -144,7 +147,7 @@ def check_datasets(config: dict[str, Any]) -> None:
 
 
 def check_letter_case(config: dict[str, Any]) -> None:
-    """Names that become folders differ in more than capitals: macOS does not tell these apart."""
+    """Check that names of folders differ in more than capitals, which macOS does not tell apart."""
     for key, names in (
         ("models.sizes", study.sizes(config)),
         ("tasks.held_in", study.categories(config)),
@@ -159,7 +162,7 @@ def check_letter_case(config: dict[str, Any]) -> None:
 
 
 def check_folders(config: dict[str, Any]) -> None:
-    """What the sources of public datasets need is given, and folders exist."""
+    """Check that the keys that a source of public datasets needs are given, and folders exist."""
     sections = ["tasks"] + (["mixture"] if "it" in config["bases"] else [])
     for section in sections:
         if config[section]["source"] == "folder":
@@ -187,7 +190,7 @@ def _check_folder(folder: str | None, key: str, source_key: str, source: str = "
 
 
 def check_training(config: dict[str, Any]) -> None:
-    """Overrides belong to sizes of the sizes, and the warm-up fits into the steps."""
+    """Check that overrides are for sizes of the study, and that the warm-up fits into the steps."""
     sizes = study.sizes(config)
     for stage in study.STAGES:
         for size in config["training"][stage]["sizes"]:
@@ -216,7 +219,7 @@ def check_training(config: dict[str, Any]) -> None:
 
 
 def check_objectives(config: dict[str, Any]) -> None:
-    """Objectives and the optimizer exist."""
+    """Check that the objectives and the optimizer exist."""
     from mergescale.training.registry import objective_names, optimizer_names
 
     training = config["training"]
@@ -233,7 +236,7 @@ def check_objectives(config: dict[str, Any]) -> None:
 
 
 def check_processes(config: dict[str, Any]) -> None:
-    """Each node gets as many processes of a training job."""
+    """Check that each node gets the same number of processes of a training job."""
     processes, nodes = config["compute"]["processes"], config["compute"]["nodes"]
     if processes % nodes:
         raise ConfigError(
@@ -242,7 +245,7 @@ def check_processes(config: dict[str, Any]) -> None:
 
 
 def check_draws(config: dict[str, Any]) -> None:
-    """No draw takes more experts than there are."""
+    """Check that no draw takes more experts than there are."""
     available = len(study.categories(config))
     for count in config["draws"]["counts"]:
         if count > available:
@@ -253,7 +256,7 @@ def check_draws(config: dict[str, Any]) -> None:
 
 
 def check_methods(config: dict[str, Any]) -> None:
-    """Methods exist, and their parameters are within the ranges that the methods declare."""
+    """Check that methods exist, and their parameters are in the ranges that they declare."""
     known = study.known_methods()
     for name, settings in config["merging"]["methods"].items():
         key = f"merging.methods.{name}"
@@ -290,7 +293,7 @@ def check_methods(config: dict[str, Any]) -> None:
 
 
 def check_rows(config: dict[str, Any]) -> None:
-    """Evaluation takes no more rows than the task files have."""
+    """Check that evaluation uses no more rows than the task files have."""
     for split in ("validation", "test"):
         used, made = config["evaluation"][f"{split}_rows"], config["tasks"]["rows"][split]
         if used > made:
