@@ -83,11 +83,12 @@ def test_a_study_is_scored_on_its_own_tasks_with_its_own_settings(here, capsys):
         "task,title,role,category\nreviews,R,held_in,sentiment\nmoods,M,held_in,sentiment\n"
         "copies,C,held_out,completion\n"
     )
-    settings = {"test_rows": 3, "validation_rows": 2, "max_new_tokens": 4, "end_token": True}
+    settings = {"test_rows": 3, "validation_rows": 2, "max_new_tokens": 4, "max_length": 20}
+    settings["end_token"] = True
     Path("study/study.json").write_text(json.dumps({"evaluation": settings}))
     assert evaluate("--study", "study", "--out", "study.json") == 0
     groups = ["--held-in", "sentiment=reviews,moods", "--held-out", "completion=copies"]
-    flags = ["--test-rows", 3, "--max-new-tokens", 4, "--end-token"]
+    flags = ["--test-rows", 3, "--max-new-tokens", 4, "--max-length", 20, "--end-token"]
     assert evaluate("--tasks", "study/tasks", *groups, *flags, "--out", "flags.json") == 0
     assert read("study.json")["scores"] == read("flags.json")["scores"]
     assert read("study.json")["scores"]["moods"]["rows"] == 3

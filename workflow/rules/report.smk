@@ -27,7 +27,10 @@ rule study_record:
                 "methods": [
                     {"method": name, **study.method_settings(config, name)} for name in METHODS
                 ],
-                "evaluation": config["evaluation"],
+                "evaluation": {
+                    **config["evaluation"],
+                    "max_length": config["models"]["max_length"],
+                },
             }
         ),
     shell:

@@ -1,4 +1,4 @@
-"""Arguments of the commands that score models, and the evaluator that they ask for."""
+"""Arguments of the commands that score models, and the evaluator they describe."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def write_merged_model(
             "compute the scores again first"
         )
     if (out / "merge.json").is_file():
-        # An earlier merge can be computed again; any other folder is not ours to remove.
+        # An earlier merge can be computed again; any other folder is never removed.
         shutil.rmtree(out)
     method = get_method(recipe["method"])
     merge = Merge(
