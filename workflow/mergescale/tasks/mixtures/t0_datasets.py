@@ -1,6 +1,7 @@
-"""T0's datasets and how collections of instructions call them.
+"""T0's datasets, and their names in collections of instructions.
 
-The mixture must hold none of them: a model tuned on it is the base whose held-out scores count.
+An instruction mixture must have none of them: held-out scores of the base that is tuned on it are
+zero-shot scores.
 The datasets are those of T0, T0+ and T0++, for training and evaluation (Sanh et al., 2022, arXiv
 2110.08207, appendix); the names are those of the hub, of FLAN 2021 (`glue/mrpc:2.0.0`), of FLAN v2
 and P3 (`super_glue_copa_C1_or_C2_premise_so_because_`) and of Super-NaturalInstructions
@@ -12,8 +13,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-# The study's own 23, by the names that they have here. An alias is a run of words of the name; with
-# ^ it must begin the name, because elsewhere it is a common word.
+# The study's 23 datasets, by their names here. An alias is a run of words of a task's name; with ^
+# it must begin the name, because elsewhere it is a common word.
 STUDY_DATASETS: dict[str, tuple[str, ...]] = {
     "dream": ("dream",),
     "cosmos_qa": ("cosmos qa", "cosmosqa", "cosmos"),
@@ -81,13 +82,13 @@ OTHER_DATASETS: dict[str, tuple[str, ...]] = {
     "yelp_review_full": ("yelp",),
 }
 
-# What collections put before the name proper.
+# Prefixes that collections add to names.
 _PREFIX = re.compile(r"^(t0_task_adaptation:|task\d+_|cot_)")
 
 
 @cache
 def t0_dataset(task: str) -> str | None:
-    """The T0 dataset that a task's name tells; None if it tells none.
+    """The T0 dataset that a task's name stands for; None if there is none.
 
     Whole words count: `anli` is found in `anli/r1:0.1.0`, not in `manlike`.
     """

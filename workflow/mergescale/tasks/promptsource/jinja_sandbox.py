@@ -56,17 +56,17 @@ class _Environment(SandboxedEnvironment):
 @cache
 def environment() -> SandboxedEnvironment:
     """The environment of all templates, without access to Python's internals or to files."""
-    found = _Environment()
-    found.globals["zip"] = zip
-    del found.globals["lipsum"]  # random text
-    found.filters |= {
+    sandbox = _Environment()
+    sandbox.globals["zip"] = zip
+    del sandbox.globals["lipsum"]  # random text
+    sandbox.filters |= {
         "choice": _choice,
         "random": _choice,
         "most_frequent": _most_frequent,
         _COUNT: _count_steps,
         "highlight": str,  # only affects promptsource's web page
     }
-    return found
+    return sandbox
 
 
 def protect(value: Any) -> Any:
@@ -121,9 +121,9 @@ class Draws:
 @pass_context
 def _count_steps(context: Context, items: Any) -> list[Any]:
     """The items of a loop, counted as steps."""
-    found = list(items)
-    context[DRAWS].step(len(found))
-    return found
+    loop_items = list(items)
+    context[DRAWS].step(len(loop_items))
+    return loop_items
 
 
 # The context keeps Jinja from evaluating the filter once, at compile time, for all rows.

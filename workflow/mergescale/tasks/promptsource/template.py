@@ -155,6 +155,6 @@ class PromptsourceTemplate:
             named |= meta.find_undeclared_variables(environment.parse(text))
         return sorted(named - {_CHOICES} - set(environment.globals))
 
-    def _fault(self, what: str) -> ValueError:
-        place = f"{self.file}, " if self.file else ""
-        return ValueError(f"{place}template {self.name!r}: {what}")
+    def _fault(self, problem: str) -> ValueError:
+        location = f"{self.file}, " if self.file else ""
+        return ValueError(f"{location}template {self.name!r}: {problem}")

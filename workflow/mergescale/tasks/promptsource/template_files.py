@@ -41,22 +41,22 @@ def _templates(file: Path) -> list[PromptsourceTemplate]:
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise ValueError(f"{file}: it has no templates; add one under the key templates")
-    found: dict[str, PromptsourceTemplate] = {}
+    templates: dict[str, PromptsourceTemplate] = {}
     for key, entry in entries.items():
         template = _template(file, key, entry)
-        if template.name in found:
+        if template.name in templates:
             raise ValueError(f"{file}: two templates are called {template.name!r}; rename one")
-        found[template.name] = template
-    return [found[name] for name in sorted(found)]
+        templates[template.name] = template
+    return [templates[name] for name in sorted(templates)]
 
 
 def _template(file: Path, key: Any, entry: Any) -> PromptsourceTemplate:
     def value(source: dict, field: str, kind: type, words: str) -> Any:
         given = source.get(field)
         if given is not None and not isinstance(given, kind):
+            name = _format_value(source.get("name", key))
             raise ValueError(
-                f"{file}, template {_shown(source.get('name', key))}: {field} is {_shown(given)}; "
-                f"it must be {words}"
+                f"{file}, template {name}: {field} is {_format_value(given)}; it must be {words}"
             )
         return given
 
@@ -84,7 +84,7 @@ def _template(file: Path, key: Any, entry: Any) -> PromptsourceTemplate:
     )
 
 
-def _shown(given: Any) -> str:
+def _format_value(given: Any) -> str:
     # YAML's aliases can stand for lists that would fill the memory if they were written out.
     return f"a {type(given).__name__}" if isinstance(given, dict | list) else repr(given)
 
@@ -112,38 +112,38 @@ def _read(file: Path) -> Any:
         for event in yaml.parse(text, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _MAX_DEPTH:  # libyaml's loader would end the process
+            if depth > _MAX_DEPTH:  # libyaml's loader would crash the process
                 raise ValueError(f"{file}: nested too deep; write it as promptsource does")
         try:
             return yaml.load(text, Loader=_Loader)
-        except ValueError as error:  # a date or a number that there cannot be
+        except ValueError as error:  # an impossible date or number
             raise ValueError(f"{file}: {error}; put the value in quotes") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file}: not UTF-8 text; save the file as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{file}, line {mark.line + 1}" if mark else str(file)
-        what = " ".join(str(getattr(error, "problem", None) or error).split())
+        location = f"{file}, line {mark.line + 1}" if mark else str(file)
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
         raise ValueError(
-            f"{place}: not YAML as promptsource writes it ({what}); correct it"
+            f"{location}: not YAML as promptsource writes it ({reason}); correct it"
         ) from None
 
 
 def _describe_missing(folder: Path, path: str) -> str:
-    there = {
+    datasets = {
         file.parent.relative_to(folder / root).as_posix()
         for root in reversed(_ROOTS)
         if (folder / root).is_dir()
         for depth in ("*", "*/*", "*/*/*")
         for file in (folder / root).glob(f"{depth}/{FILE}")
     }
-    if not there:
+    if not datasets:
         return (
             f"{folder}: no {FILE} for {path!r} nor for any other dataset; give a checkout of "
             f"promptsource, or a folder with <dataset>/{FILE}"
         )
-    hint = did_you_mean(path, there)
+    hint = did_you_mean(path, datasets)
     return (
-        f"{folder}: no templates for {path!r}, there is no {Path(path) / FILE} among {len(there)} "
-        f"datasets{hint or '; add the file'}"
+        f"{folder}: no templates for {path!r} among {len(datasets)} datasets"
+        f"{hint or f'; add {Path(path) / FILE}'}"
     )

@@ -26,7 +26,7 @@ def find_in_folder(dataset: Dataset, folder: Path) -> dict[str, list[RowFile]]:
     A split is named train, validation or test, or as on the hub (`val.jsonl`, `test_r1.parquet`).
 
     Raises:
-        ValueError: there is no such folder, or a split is there twice or is not a file.
+        ValueError: the folder does not exist, or a split exists twice or is not a file.
     """
     if not folder.is_dir():
         columns = (f"{name} ({describe_type(kind)})" for name, kind in dataset.columns.items())
