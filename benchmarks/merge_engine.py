@@ -180,7 +180,8 @@ def ours(folder: Path, recipe: dict, experts: int, threads: int, sync: bool) -> 
     return measured(
         [
             sys.executable, "-m", "mergescale", "merge", str(file), str(out),
-            "--threads", str(threads), "--cache-dir", str(cache), "--timing", str(folder / "timing.json"),
+            "--threads", str(threads), "--cache-dir", str(cache),
+            "--timing", str(folder / "timing.json"),
             *(() if sync else ("--no-sync",)),
         ]
     )  # fmt: skip

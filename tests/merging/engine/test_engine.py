@@ -139,16 +139,16 @@ def test_cached_thresholds_change_no_bit_and_are_not_computed_again(folders, who
     experts = {name: path for name, path in folders.items() if name != "base"}
     read = []
     for number in range(2):
-        bytes_read = []
+        moved = []
         merges = [wanted(tmp_path / str(number), name) for name in ("ties", "breadcrumbs")]
         run_merges(
             folders["base"],
             experts,
             merges,
             cache_dir=tmp_path / "cache",
-            on_progress=bytes_read.append,
+            on_progress=moved.append,
         )
-        read.append(sum(bytes_read))
+        read.append(sum(moved))
         for merge in merges:
             assert contents(merge.folder) == whole[merge.method.name]
     assert read[1] < read[0]

@@ -187,12 +187,12 @@ def test_nothing_is_chosen_among_zeros(tmp_path):
     folders = models_in(tmp_path, SHAPES, zeros=0.9)
     read, records = {}, {}
     for ties in ("all", "first"):
-        bytes_read = []
+        moved = []
         merge = ties_merge(tmp_path / ties, density=0.2, ties=ties)
         (done,) = run_merges(
-            folders["base"], experts_of(folders), [merge], on_progress=bytes_read.append
+            folders["base"], experts_of(folders), [merge], on_progress=moved.append
         )
-        read[ties], records[ties] = sum(bytes_read), done.record
+        read[ties], records[ties] = sum(moved), done.record
     assert contents(tmp_path / "all") == contents(tmp_path / "first")
     assert read["all"] == read["first"]
     assert records["all"]["kept_fraction"] == records["first"]["kept_fraction"]
@@ -248,16 +248,16 @@ def test_the_tie_pass_is_estimated_as_one_more_pass_at_most(folders, tmp_path, m
             for at in ("all", "first")
         ]
     assert works[0].statistics * 1.5 == works[1].statistics
-    bytes_read, skipped = [], []
+    moved, skipped = [], []
     run_merges(
         folders["base"],
         experts_of(folders),
         [ties_merge(tmp_path / "m", density=0.2)],
-        on_progress=bytes_read.append,
+        on_progress=moved.append,
         on_skipped=skipped.append,
     )
-    assert works[0].moved < sum(bytes_read) < works[1].moved
-    assert sum(bytes_read) + sum(skipped) == works[1].moved
+    assert works[0].moved < sum(moved) < works[1].moved
+    assert sum(moved) + sum(skipped) == works[1].moved
 
 
 def test_an_expert_overrides_the_parameter(tmp_path):

@@ -97,7 +97,7 @@ def committed(out):
 
 
 def wait_for_commits(process, out, blocks):
-    """Wait until so many more blocks are committed; 0 is any moment from the start of the process."""
+    """Wait until so many more blocks are committed; 0 does not wait at all."""
     wanted = committed(out) + blocks
     while blocks and committed(out) < wanted and process.poll() is None:
         time.sleep(0.005)

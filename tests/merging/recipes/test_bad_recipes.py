@@ -258,7 +258,7 @@ RECIPES = {
         "base: base\nexperts:\n\tmath: math",
         ["recipe.yaml is not YAML: line 3: found character '\\t' that cannot start any token"],
     ),
-    "merging a value that is not a mapping": (
+    "merging a number": (
         START + "<<: 5",
         ["not YAML: line 3: expected a mapping"],
     ),
