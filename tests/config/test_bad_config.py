@@ -326,7 +326,7 @@ def test_a_folder_without_a_dataset_of_the_study_is_named(overlay, tmp_path):
         overlay(text)
     rte = DATASETS["rte"].folder
     assert f"which has no folder for hellaswag, anli, rte ({rte}), wsc" in str(error.value)
-    assert "add their rows, or set their categories to null" in str(error.value)
+    assert "set their categories to null" in str(error.value)
     assert "copa" not in str(error.value)
 
 

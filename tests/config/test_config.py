@@ -86,6 +86,19 @@ def test_null_removes_categories_sizes_and_methods(overlay):
     assert config["training"]["expert"]["sizes"] == {"40k": {"steps": 20}}
 
 
+def test_sizes_are_in_order_of_their_number_of_parameters(overlay):
+    config = overlay(
+        """
+        models:
+          sizes:
+            1m: {hidden_size: 128, layers: 5, heads: 4, intermediate_size: 384}
+            10k: {hidden_size: 8, layers: 2, heads: 2, intermediate_size: 16}
+            7B: {hub: owner/model, revision: abc, parameters: 7e9}
+        """
+    )
+    assert study_config.sizes(config) == ["10k", "40k", "120k", "250k", "500k", "1m", "7B"]
+
+
 def test_null_gives_a_single_key_its_default_again(overlay):
     assert overlay("training: {dropout: null}")["training"]["dropout"] == 0.0
     assert overlay("training:")["training"] == study_config.load(DEFAULT)["training"]
@@ -96,7 +109,9 @@ def test_floats_may_be_written_as_in_yaml_1_2(overlay, text):
     settings = f"learning_rate: {text}"
     config = overlay(f"training: {{expert: {{{settings}, sizes: {{40k: {{{settings}}}}}}}}}")
     assert config["training"]["expert"]["learning_rate"] == pytest.approx(3e-4)
-    assert study_config.stage_settings(config, "expert", "40k")["learning_rate"] == pytest.approx(3e-4)
+    assert study_config.stage_settings(config, "expert", "40k")["learning_rate"] == pytest.approx(
+        3e-4
+    )
     config = overlay("merging: {lambdas: [0, 1e-1], methods: {ties: {density: [1e-1]}}}")
     assert config["merging"]["lambdas"] == [0, 0.1]
     assert config["merging"]["methods"]["ties"]["density"] == [0.1]

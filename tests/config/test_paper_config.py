@@ -120,7 +120,9 @@ def test_settings_are_the_papers(config):
     }
     assert rates == {"1.5B": 1e-4, "7B": 3e-5, "32B": 1e-4, "72B": 1e-4}
     for size in study_config.sizes(config):
-        instruct, expert = (study_config.stage_settings(config, s, size) for s in ("instruct", "expert"))
+        instruct, expert = (
+            study_config.stage_settings(config, s, size) for s in ("instruct", "expert")
+        )
         assert (instruct["steps"], expert["steps"]) == (60_000, 2_000)
         assert expert["learning_rate"] == 3e-5
         assert instruct["dropout"] == expert["dropout"] == 0.05
