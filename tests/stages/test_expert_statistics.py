@@ -16,6 +16,7 @@ from mergescale.merging.merge_identity import weights_digest
 from mergescale.merging.registry import get_method
 from mergescale.models.loading import load, save
 from mergescale.stages.expert_statistics import diagonal_fisher
+from mergescale.stages.merged_model import write_merged_model
 from mergescale.tasks.example_files import write_examples
 from mergescale.training.batches import example_stream
 from mergescale.training.objectives.answer_loss import label_tokens
@@ -163,6 +164,16 @@ def test_a_study_scores_a_method_with_its_statistics_files(study, tmp_path):
         assert set(records[0]["recipe"]["statistics"]["fisher"]) == set(study.experts)
         assert "statistics" not in records[1]["recipe"]
         digests.append([record["weights"] for record in records])
+    # A merged folder takes the files that were scored, and no others.
+    folders = {
+        "scores": study.out / "scale2.0" / "fisher.json",
+        "base": study.inputs / "base",
+        "experts": study.experts,
+    }
+    write_merged_model(study.out / "merged", **folders, statistics=files)
+    assert (study.out / "merged" / "model.safetensors").is_file()
+    with pytest.raises(ValueError, match="recorded with other fisher statistics of .* than none"):
+        write_merged_model(study.out / "other", **folders)
     assert digests[0][0] != digests[1][0] and digests[0][1] == digests[1][1]
 
 

@@ -114,6 +114,12 @@ def statistics_files(wildcards):
     }
 
 
+def statistics_arguments(wildcards):
+    """`kind/category=file` for each statistics file, as `--statistics` wants them."""
+    files = [f"{name}={file}" for name, file in statistics_files(wildcards).items()]
+    return flags({"statistics": files or None})
+
+
 def expert_weights(categories):
     """Make an input function: the weights of the experts of some categories.
 

@@ -82,12 +82,7 @@ rule merge_scores:
         experts=expert_arguments(constituents),
         categories=lambda w: category_arguments(constituents(w)),
         methods=as_json({name: study.method_settings(config, name) for name in METHODS}),
-        statistics=lambda w: flags(
-            {
-                "statistics": [f"{name}={file}" for name, file in statistics_files(w).items()]
-                or None
-            }
-        ),
+        statistics=statistics_arguments,
         seed=lambda w: int(w.draw.split("-s")[1]),
         evaluation=evaluation_arguments(),
         metadata=lambda w: as_json(
@@ -115,6 +110,7 @@ rule merged_model:
         scores="results/{study}/scores/{size}/{base}/merges/{draw}/{method}.json",
         base="results/{study}/models/{size}/{base}/model.safetensors",
         experts=expert_weights(constituents),
+        statistics=lambda w: list(statistics_files(w).values()),
     output:
         directory("results/{study}/merges/{size}/{base}/{draw}/{method}"),
     log:
@@ -128,6 +124,7 @@ rule merged_model:
         code=lambda w: [code_digest("streaming"), method_digest(w.method)],
         base=lambda w, input: Path(input.base).parent,
         experts=expert_arguments(constituents),
+        statistics=statistics_arguments,
     shell:
         "mergescale merged-model --scores {input.scores} --base {params.base}"
-        " --experts {params.experts} --threads {threads} --out {output} 2> {log}"
+        " --experts {params.experts} {params.statistics} --threads {threads} --out {output} 2> {log}"

@@ -143,11 +143,11 @@ def test_histograms(random):
         assert torch.equal(halves[0].counts, halves[1].counts)
         assert torch.equal(halves[0].above, halves[1].above)
         assert halves[1].value(rank) == largest[rank - 1]
-        place = halves[1].place(rank)
-        assert place.larger == int((largest > place.value).sum())
-        assert place.equal == int((largest == place.value).sum())
+        position = halves[1].locate(rank)
+        assert position.larger == int((largest > position.value).sum())
+        assert position.equal == int((largest == position.value).sum())
         for compiled in (False, True):
-            assert count_equal(values, place.value, compiled) == place.equal
+            assert count_equal(values, position.value, compiled) == position.equal
 
 
 def test_more_undecided_numbers_than_a_piece_has():

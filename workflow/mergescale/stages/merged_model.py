@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +21,9 @@ class Arguments:
     experts: Annotated[dict[str, Path], "folders of the experts, by category"]
     out: Annotated[Path, "folder of the merged model"]
     threads: Annotated[Positive, "CPU threads"] = 1
+    statistics: Annotated[
+        dict[str, Path], "statistics files that the method needs, as KIND/EXPERT=FILE"
+    ] = field(default_factory=dict)
 
 
 def run(args: Arguments) -> None:
@@ -31,12 +34,23 @@ def run(args: Arguments) -> None:
     prepare_torch(args.threads, "cpu")
     timing.started()
     write_merged_model(
-        args.out, scores=args.scores, base=args.base, experts=args.experts, threads=args.threads
+        args.out,
+        scores=args.scores,
+        base=args.base,
+        experts=args.experts,
+        threads=args.threads,
+        statistics=args.statistics,
     )
 
 
 def write_merged_model(
-    out: Path, *, scores: Path, base: Path, experts: Mapping[str, Path], threads: int = 1
+    out: Path,
+    *,
+    scores: Path,
+    base: Path,
+    experts: Mapping[str, Path],
+    threads: int = 1,
+    statistics: Mapping[str, Path] | None = None,
 ) -> None:
     """Merge with the parameters that a score file records, and write the model.
 
@@ -46,10 +60,11 @@ def write_merged_model(
         base: model folder of the base.
         experts: {category: model folder}.
         threads: CPU threads.
+        statistics: {kind/expert: statistics file}, for methods that need such files.
 
     Raises:
-        ValueError: the score file has no recipe, or that of other weights than those of base and
-            experts; the message names the file.
+        ValueError: the score file has no recipe, or that of other weights or statistics than those
+            of base and experts; the message names the file.
         FileExistsError: `out` exists and is not a merged model.
     """
     from mergescale.merging.engine.merge_spec import Merge
@@ -57,6 +72,7 @@ def write_merged_model(
     from mergescale.merging.merge_identity import weights_digest
     from mergescale.merging.method import LAMBDA
     from mergescale.merging.registry import get_method
+    from mergescale.provenance.digests import file_digest
 
     recipe = _read_recipe(scores)
     weights = {
@@ -68,6 +84,16 @@ def write_merged_model(
             f"{scores} was recorded for other weights than those of {base} and its experts; "
             "compute the scores again first"
         )
+    files: dict[str, dict[str, Path]] = {}
+    for kind, digests in recipe.get("statistics", {}).items():
+        for expert, digest in digests.items():
+            file = (statistics or {}).get(f"{kind}/{expert}")
+            if file is None or file_digest(file) != digest:
+                raise ValueError(
+                    f"{scores} was recorded with other {kind} statistics of {expert} than "
+                    f"{file or 'none'}; pass the file that was scored"
+                )
+            files.setdefault(expert, {})[kind] = file
     if (out / "merge.json").is_file():
         # An earlier merge can be computed again; any other folder is never removed.
         shutil.rmtree(out)
@@ -79,6 +105,7 @@ def write_merged_model(
         lam=method.checked_lambda(recipe[LAMBDA]),
         parameters=method.canonical(recipe["parameters"]),
         seed=recipe.get("seed"),
+        statistics_files=files,
     )
     run_merges(base, experts, [merge], threads=threads)
 

@@ -72,7 +72,7 @@ def compute_cutoffs(
     for (expert, spec), (n, rank) in ranks.items():
         if (n, rank) in positions:
             end = ends.get((n, rank)) if spec.ties == FIRST else None
-            cutoffs[expert, spec] = positions[n, rank].limit(rank, end)
+            cutoffs[expert, spec] = positions[n, rank].cutoff(rank, end)
         else:
             cutoffs[expert, spec] = Cutoff(known[n, rank], num_kept=rank)
     return cutoffs
@@ -114,7 +114,7 @@ def _find_ranks(
                     uncertain.add(n)  # counted coarsely too, so that the next pass is certain
         fine, more = histograms.scan(bins, uncertain)
         for n, rank in missing:
-            position = fine[n].place(rank)
+            position = fine[n].locate(rank)
             if position:
                 found[n, rank] = position
             else:

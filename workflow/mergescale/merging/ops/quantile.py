@@ -47,7 +47,7 @@ class RankPosition(NamedTuple):
     larger: int
     equal: int
 
-    def limit(self, rank: int, end: tuple[str, int] | None = None) -> Cutoff:
+    def cutoff(self, rank: int, end: tuple[str, int] | None = None) -> Cutoff:
         """Return the cutoff of the `rank` largest entries; `end` is its `tie_end`."""
         equal = self.equal if end is None else rank - self.larger
         return Cutoff(self.value, end, self.larger + (equal if self.value else 0))
@@ -137,10 +137,10 @@ class FineHistogram:
 
     def value(self, rank: int) -> float | None:
         """Return the rank-th largest magnitude; None if it lies in none of the bins."""
-        position = self.place(rank)
+        position = self.locate(rank)
         return position and position.value
 
-    def place(self, rank: int) -> RankPosition | None:
+    def locate(self, rank: int) -> RankPosition | None:
         """Return the position of the rank-th largest entry; None if it lies in none of the bins."""
         for b, above, counts in zip(self.bins, self.above.tolist(), self.counts, strict=True):
             if above < rank <= above + int(counts.sum()):
