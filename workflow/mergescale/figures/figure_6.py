@@ -18,7 +18,8 @@ SIZE = (6.0, 4.9)
 CAPTION = """
 Performance of the method in the title (Task Arithmetic if the study has it, as in the paper)
 against the number of experts merged, a line per model size: held-in (1: the matching experts) and
-held-out (1: the base model), for pre-trained (PT) and instruction-tuned (IT) bases. {{ error_bars }}
+held-out (1: the base model), for pre-trained (PT) and instruction-tuned (IT) bases.
+{{ error_bars }}
 """
 
 
