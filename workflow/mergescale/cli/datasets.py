@@ -68,7 +68,7 @@ def run(args: Arguments) -> None:
 
 def study_groups() -> dict[str, list[tuple[str, list[str]]]]:
     """The categories of the default study with their datasets, by role."""
-    from mergescale.config.model import Tasks
+    from mergescale.config.data import Tasks
 
     tasks = Tasks()
     return {"held_in": list(tasks.held_in.items()), "held_out": list(tasks.held_out.items())}

@@ -49,8 +49,8 @@ Editors with a YAML language server complete and check keys if a file begins wit
 
 ## Every key
 
-Written by `make reference` from `workflow/mergescale/config/model.py`; names in angle brackets are
-yours to choose.
+Written by `make reference` from the typed configuration (`workflow/mergescale/config/model.py`);
+names in angle brackets are yours to choose.
 
 | key | type | default | meaning |
 |---|---|---|---|
