@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -154,8 +155,6 @@ def _weight_map(folder: Path) -> dict[str, str]:
 
 def _download_hint(folder: Path) -> str:
     """The fix for a missing folder that is named like a model of the hub."""
-    import re
-
     name = "/".join(folder.parts[-2:])
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name) and not folder.parent.exists():
         return (
