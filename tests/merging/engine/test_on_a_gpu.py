@@ -14,9 +14,11 @@ from mergescale.merging.registry import all_methods
 
 pytest_plugins = "merge_inputs"
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
+# Fisher needs statistics files, and an SVD has other bits on a GPU.
+METHODS = {n: m for n, m in all_methods().items() if n not in ("fisher", "iso_c")}
 SETTINGS = {
     name: {"density": 0.2} if name in ("ties", "dare_ties", "dare_linear", "breadcrumbs") else {}
-    for name in all_methods()
+    for name in METHODS
 }
 
 
@@ -45,10 +47,10 @@ def test_a_gpu_writes_the_bytes_of_the_cpu(tmp_path, kind, more, dtype):
                 seed=5 if method.stochastic else None,
                 dtype=dtype,
             )
-            for name, method in all_methods().items()
+            for name, method in METHODS.items()
         ]
         run_merges(tmp_path / "base", folders, merges, threads=2, device=device)
-    for name in all_methods():
+    for name in METHODS:
         one, other = (load_file(tmp_path / d / name / "model.safetensors") for d in ("cpu", "cuda"))
         for tensor in one:
             assert torch.equal(one[tensor], other[tensor]), (name, tensor)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from engine_models import METHODS, contents, folders, of, wanted  # noqa: F401
 
-from mergescale.merging.engine import run as merge_folders
+from mergescale.merging.engine import run as engine_run
 from mergescale.merging.engine.engine import Engine, check_tau
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.ops import mask as random_mask
@@ -241,24 +241,24 @@ print(counts.sum(), count_upper.stats.cache_path)
 def test_merges_of_folders(folders, tmp_path, monkeypatch):  # noqa: F811
     experts = {name: path for name, path in folders.items() if name != "base"}
     dtypes = ("float32", "bfloat16", "float16")
-    made, by_loops = {}, []
+    made, with_kernels = {}, []
 
     def engine(*arguments, **more):
-        by_loops.append(more["compiled"])
+        with_kernels.append(more["compiled"])
         return Engine(*arguments, **more)
 
-    monkeypatch.setattr(merge_folders, "Engine", engine)
+    monkeypatch.setattr(engine_run, "Engine", engine)
     for least in (0, 10**12):
         monkeypatch.setattr(loading, "MIN_BYTES", least)
         merges = [
-            wanted(tmp_path / str(least) / dtype, name, dtype=dtype)
+            wanted(tmp_path / str(least) / dtype, name, folders=folders, dtype=dtype)
             for name in METHODS
             for dtype in dtypes
         ]
         done = run_merges(folders["base"], experts, merges, threads=2)
         records = [{**each.record, "created": None, "plan": None} for each in done]
         made[least] = [contents(merge.folder) for merge in merges], records
-    assert by_loops == [True, False]
+    assert with_kernels == [True, False]
     assert made[0][0] == made[10**12][0]
     assert [r["rounded_away_fraction"] for r in made[0][1]] == [
         r["rounded_away_fraction"] for r in made[10**12][1]
