@@ -3,7 +3,7 @@
     python benchmarks/compare_results.py OLD/results/smoke NEW/results/smoke
 
 Compared are task files, corpus and mixture (row by row), the weights of every model (byte by byte),
-every prediction, the tables scores.csv, tasks.csv, normalized.csv and performance.csv (cell by cell,
+every prediction, the tables scores.csv, tasks.csv, normalized.csv, performance.csv (each cell
 as text), and the figures (pixel by pixel where both PNGs have one size). Names that changed between
 two versions are listed below. Records of where and how long something ran are left out. The exit
 status is 1 where a number differs, or is in one of the two only.
