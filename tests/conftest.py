@@ -1,4 +1,4 @@
-"""What several tests share: a copy of the project, Snakemake in it, and a finished smoke study."""
+"""Shared helpers: a copy of the project, Snakemake in it, finished studies, a SLURM cluster."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Tests leave nothing in the user's cache of loaded rows.
 _ROWS_CACHE = tempfile.TemporaryDirectory(prefix="mergescale-rows-")
 os.environ["HF_DATASETS_CACHE"] = _ROWS_CACHE.name
-# Their assertions tell values, as those of tests do.
+# Their failing assertions show values, like those of tests.
 pytest.register_assert_rewrite("merge_inputs", "stage_study")
 SMOKE = ("--configfile", "config/smoke.yaml")
-# What a fresh clone does not have, by folder of the project.
+# What a fresh clone does not have, by folder.
 BUILT = {".": ("logs", ".snakemake", ".venv", ".git"), "results": "*/", "benchmarks": "*/"}
 CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info")
 
@@ -29,11 +29,11 @@ CACHES = ("__pycache__", ".*_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg
 def project_copy(folder: Path) -> Path:
     """Copy the project's sources, and nothing that was built, to the new folder `folder`."""
 
-    def ignored(place: str, names: list[str]) -> set[str]:
-        built = BUILT.get(os.path.relpath(place, ROOT), ())
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        built = BUILT.get(os.path.relpath(directory, ROOT), ())
         if built == "*/":
-            built = [name for name in names if Path(place, name).is_dir()]
-        return {*built, *shutil.ignore_patterns(*CACHES)(place, names)}
+            built = [name for name in names if Path(directory, name).is_dir()]
+        return {*built, *shutil.ignore_patterns(*CACHES)(directory, names)}
 
     shutil.copytree(ROOT, folder, ignore=ignored)
     return folder
@@ -42,8 +42,8 @@ def project_copy(folder: Path) -> Path:
 def environment(checkout: Path = ROOT) -> dict[str, str]:
     """The environment of a user who has installed the library of `checkout`, and nothing else.
 
-    Tests change copies of the project and run them. PYTHONPATH stands for installing each copy,
-    which would take an environment of its own.
+    Tests change copies of the project and run them. PYTHONPATH replaces installing each copy, which
+    would need an environment of its own.
     """
     own = ("PYTHONPATH", "PYTEST_", "SNAKEMAKE_", "MERGESCALE_CHECKOUT")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
@@ -124,14 +124,14 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def after(cluster, request, tmp_path_factory):
-    """What the scenarios of tests/slurm/scenarios.py end with; all that tests ask for are begun."""
+    """The outcomes of tests/slurm/scenarios.py; only the scenarios that tests need are started."""
     from scenarios import SURVIVAL, side_by_side, study
 
-    asked = {item.path.name for item in request.session.items}
-    chosen = (study,) if "test_study_on_slurm.py" in asked else ()
-    chosen += SURVIVAL if "test_survival.py" in asked else ()
-    with side_by_side(cluster, chosen, tmp_path_factory.mktemp("slurm")) as ends:
-        yield ends
+    files = {item.path.name for item in request.session.items}
+    chosen = (study,) if "test_study_on_slurm.py" in files else ()
+    chosen += SURVIVAL if "test_survival.py" in files else ()
+    with side_by_side(cluster, chosen, tmp_path_factory.mktemp("slurm")) as outcomes:
+        yield outcomes
 
 
 @pytest.fixture

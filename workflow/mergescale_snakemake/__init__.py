@@ -1,1 +1,1 @@
-"""The study on a cluster: what a job needs, and a run that survives its scheduler's bad days."""
+"""All code that knows Snakemake or SLURM: resources of jobs, status line, orphans, submission."""
