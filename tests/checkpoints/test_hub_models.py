@@ -11,10 +11,10 @@ import pytest
 import tiny_study
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
-from mergescale.models import loading
 from mergescale.models.loading import load
 from mergescale.stages.adopt import adopt_checkpoint
 
@@ -141,6 +141,15 @@ def test_without_a_network_one_sentence_says_so(tmp_path, monkeypatch, capsys):
     assert error.count("\n") == 1 and "lab/model cannot be downloaded" in error
 
 
+def adopted_without_loading(model, out, monkeypatch):
+    def from_pretrained(*given, **options):
+        pytest.fail("the weights were read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+        return adopted(model, out)
+
+
 def adopted(model, out):
     adopt_checkpoint(out, checkpoint=model)
     return json.loads((out / "training.json").read_text())
@@ -153,9 +162,8 @@ def same_weights(model, other):
 
 
 def test_a_fetched_file_is_linked_not_copied(model, served, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "load", lambda folder: pytest.fail("the weights were read"))
     hub.fetch(tmp_path / "fetched", repo="lab/model", revision=COMMIT)
-    record = adopted(tmp_path / "fetched", tmp_path / "out")
+    record = adopted_without_loading(tmp_path / "fetched", tmp_path / "out", monkeypatch)
     file = tmp_path / "out" / "model.safetensors"
     assert file.stat().st_ino == (tmp_path / "fetched" / "model.safetensors").stat().st_ino
     # Or Snakemake would take it for older than what it is made from.
@@ -173,8 +181,7 @@ def test_somebody_elses_checkpoint_is_copied(model, tmp_path):
 
 def test_shards_are_joined_in_their_own_type(model, tmp_path, monkeypatch):
     weights = sharded(model)
-    monkeypatch.setattr(loading, "load", lambda folder: pytest.fail("the weights were read"))
-    record = adopted(model, tmp_path / "out")
+    record = adopted_without_loading(model, tmp_path / "out", monkeypatch)
     joined = load_file(tmp_path / "out" / "model.safetensors")
     assert joined.keys() == weights.keys()
     assert all(joined[name].dtype == torch.bfloat16 for name in weights)
