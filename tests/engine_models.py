@@ -15,7 +15,7 @@ from mergescale.merging.registry import all_methods, get_method
 
 # One tensor of more than two of the smallest blocks.
 SHAPES = {"embed": (2 * BLOCK // 64 + 7, 64), "w": (9, 5), "norm": (5,), "scalar": ()}
-# Fisher needs statistics files.
+# Matrix methods read whole tensors: test_contracts.py.
 METHODS = sorted(n for n, method in all_methods().items() if method.granularity == "elements")
 DENSE = ("ties", "dare_ties", "dare_linear", "breadcrumbs")
 

@@ -151,9 +151,11 @@ def oracle(
     w = [(weights or {}).get(name, 1.0) for name in names]
     settings = [{**shared, **(own or {}).get(name, {})} for name in names]
     deltas = [wide(vectors[name]) for name in names]
-    ground = wide(base) if base else {name: np.zeros(d.shape) for name, d in deltas[0].items()}
+    base_weights = (
+        wide(base) if base else {name: np.zeros(d.shape) for name, d in deltas[0].items()}
+    )
     made = {}
-    for tensor, start in ground.items():
+    for tensor, start in base_weights.items():
         parts = [delta[tensor] for delta in deltas]
         if method in ("ties", "breadcrumbs"):
             parts = [

@@ -105,7 +105,7 @@ def test_breadcrumbs_without_outliers_are_the_trimmed_sum():
     assert all(torch.equal(crumbs[name], trimmed[name]) for name in SHAPES)
 
 
-def test_breadcrumbs_leave_the_density_and_take_away_the_largest():
+def test_breadcrumbs_keep_the_density_and_remove_the_largest():
     delta = torch.arange(1.0, 101.0)
     tau = get_method("breadcrumbs").tau({"a": {"w": delta}}, density=0.2, outliers=0.1)["w"]
     assert tau.nonzero().flatten().tolist() == list(range(70, 90))
@@ -119,7 +119,7 @@ def test_trimming_after_dare_at_these_densities_would_remove_nothing():
             name: get_method("dare_ties").tau({name: vectors[name]}, seed=1, density=density)
             for name in vectors
         }
-        # A share that surely holds every entry that is left.
+        # A density at which every remaining entry is certainly kept.
         after = get_method("ties").tau(one, density=density + 0.1)
         assert all(torch.equal(dare[name], after[name]) for name in dare)
 
@@ -151,7 +151,7 @@ def test_slerp_turns_by_equal_angles_and_keeps_the_length():
     torch.testing.assert_close(tau, 3 * torch.tensor([math.cos(angle), math.sin(angle)]))
 
 
-def test_model_stock_of_two_is_drawn_to_the_base_by_their_angle():
+def test_model_stock_of_two_moves_to_the_base_by_their_angle():
     one, two = torch.tensor([2.0, 0.0]), torch.tensor([1.0, math.sqrt(3)])  # cosine 1/2
     tau = get_method("model_stock").tau({"a": {"w": one}, "b": {"w": two}})["w"]
     torch.testing.assert_close(tau, (one + two) / 2 * (2 * 0.5 / 1.5))
@@ -212,11 +212,11 @@ def test_mean_counts_only_experts_that_agree_and_are_not_trimmed():
     ("elements", "density", "kept"),
     [(10, 0.2, 2), (11, 0.2, 3), (30, 0.1, 3), (1, 0.1, 1), (3, 1.0, 3), (7, 1e-9, 1), (0, 0.5, 0)],
 )
-def test_kept_count_rounds_up(elements, density, kept):
+def test_count_to_keep_rounds_up(elements, density, kept):
     assert count_to_keep(elements, density) == kept
 
 
-def test_kept_count_rounds_down_as_public_packages_do():
+def test_count_to_keep_rounds_down_as_public_packages_do():
     for elements, density in ((10, 0.2), (11, 0.2), (100, 0.29), (4, 0.2), (7, 1.0), (0, 0.5)):
         assert count_to_keep(elements, density, "down") == int(density * elements)
     assert count_to_keep(4, 0.2, "at_least_one") == 1
@@ -256,10 +256,10 @@ def test_threshold_is_that_of_a_complete_sort(kind):
         values *= np.float32(1e-30 if kind == "tiny" else 1e-40)
     elif kind == "wide":
         values *= np.float32(10) ** rng.integers(-30, 30, 3001).astype(np.float32)
-    pieces = [torch.from_numpy(part) for part in np.array_split(values, 4)]
+    blocks = [torch.from_numpy(part) for part in np.array_split(values, 4)]
     shares = [(d, "up") for d in (0.001, 0.1, 0.2, 0.777, 1.0)]
-    for (density, _), limit in zip(shares, thresholds_of(pieces, shares), strict=True):
-        kept = np.concatenate([zero_below(piece, limit).numpy() for piece in pieces])
+    for (density, _), limit in zip(shares, thresholds_of(blocks, shares), strict=True):
+        kept = np.concatenate([zero_below(block, limit).numpy() for block in blocks])
         mask = largest(values, count_to_keep(3001, density))
         assert np.array_equal(kept, np.where(mask, values, 0))
 
@@ -267,14 +267,14 @@ def test_threshold_is_that_of_a_complete_sort(kind):
 def test_histograms_of_threads_add_up():
     values = torch.from_numpy(np.random.default_rng(0).normal(size=999).astype(np.float32))
     parts = [CoarseHistogram(), CoarseHistogram()]
-    for number, piece in enumerate(values.split(100)):
-        parts[number % 2].add(piece)
+    for number, block in enumerate(values.split(100)):
+        parts[number % 2].add(block)
     parts[0].merge(parts[1])
     rank = count_to_keep(999, 0.2)
     found = parts[0].find(rank)
     second = [FineHistogram([found]), FineHistogram([found])]
-    for number, piece in enumerate(values.split(70)):
-        second[number % 2].add(piece)
+    for number, block in enumerate(values.split(70)):
+        second[number % 2].add(block)
     second[0].merge(second[1])
     assert second[0].value(rank) == threshold([values], 0.2)
 

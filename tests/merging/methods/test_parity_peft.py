@@ -62,7 +62,7 @@ def test_ties(experts, density):
 
 @pytest.fixture
 def same_masks(monkeypatch):
-    """Makes peft draw our masks: a function to be told the tensor, then one draw an expert."""
+    """Makes peft draw our masks: a function of the tensor, then one draw an expert."""
 
     def of(vectors, tensor, density):
         masks = iter(

@@ -1,4 +1,4 @@
-"""Compiled loops: bit for bit what torch computes, on numbers of every kind."""
+"""Compiled kernels: bit for bit what torch computes, on numbers of every kind."""
 
 import subprocess
 import sys
@@ -103,7 +103,7 @@ def test_weighted_sums(random, weights):
 
 
 @pytest.mark.parametrize("other", [torch.zeros(4), torch.zeros(3).double(), torch.zeros(6)[::2]])
-def test_what_a_sum_would_read_beyond_is_refused(other):
+def test_vectors_that_a_sum_would_read_beyond_are_refused(other):
     with pytest.raises(ValueError, match="of one length"):
         weighted_sum_numba([torch.zeros(3), other], (1.0, 1.0))
 
@@ -129,17 +129,17 @@ def test_task_vectors_and_their_largest_magnitude(random, dtype):
 
 def test_histograms(random):
     values = numbers(random)
-    by_torch, by_loop = CoarseHistogram(), CoarseHistogram(use_kernels=True)
-    for histogram in (by_torch, by_loop):
+    by_torch, by_kernel = CoarseHistogram(), CoarseHistogram(use_kernels=True)
+    for histogram in (by_torch, by_kernel):
         histogram.add(values)
-    assert torch.equal(by_torch.counts, by_loop.counts)
+    assert torch.equal(by_torch.counts, by_kernel.counts)
     largest = values.abs().sort(descending=True)[0]
     for rank in (1, SIZE // 10, SIZE // 3, SIZE):
         bins = {by_torch.find(rank), 0, (1 << 15) - 1}
         halves = [FineHistogram(bins, compiled) for compiled in (False, True)]
         for histogram in halves:
-            for piece in values.split(1001):
-                histogram.add(piece)
+            for block in values.split(1001):
+                histogram.add(block)
         assert torch.equal(halves[0].counts, halves[1].counts)
         assert torch.equal(halves[0].above, halves[1].above)
         assert halves[1].value(rank) == largest[rank - 1]
@@ -150,11 +150,11 @@ def test_histograms(random):
             assert count_equal(values, position.value, compiled) == position.equal
 
 
-def test_more_undecided_numbers_than_a_piece_has():
+def test_more_undecided_numbers_than_a_block_has():
     upper = np.full(5000, 7, np.uint16)
-    kept, places = np.empty(5000, bool), np.empty(8, np.int64)
-    assert keep(upper, np.uint32(7), kept, places) == 5000
-    assert kept.all() and places.tolist() == list(range(8))
+    kept, indices = np.empty(5000, bool), np.empty(8, np.int64)
+    assert keep(upper, np.uint32(7), kept, indices) == 5000
+    assert kept.all() and indices.tolist() == list(range(8))
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (3, 5000), (2**20 + 5, 2**20 + 70)])
@@ -183,7 +183,7 @@ def test_what_is_written(random, dtype, lam):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_what_is_not_finite_is_not_written(dtype, compiled):
+def test_numbers_that_are_not_finite_are_not_written(dtype, compiled):
     tau, base = torch.zeros(SIZE), torch.ones(SIZE)
     for bad in (*NOT_FINITE, 3.4e38):  # the last one, rounded to 16 bits, is infinite
         tau[SIZE - 1] = bad
@@ -214,13 +214,13 @@ def test_what_a_method_must_return(tau, words):
         {"mask": np.ones(6, bool)[::2]},
     ],
 )
-def test_what_a_loop_would_read_beyond_is_refused(changed):
+def test_arrays_that_a_kernel_would_read_beyond_are_refused(changed):
     entries = [SparseDelta(torch.zeros(3)), SparseDelta(**{"delta": torch.zeros(3)} | changed)]
     with pytest.raises(ValueError, match="of one length|array of 3 booleans"):
         materialize_all([elect_signs(entries, [1.0] * len(entries))])
 
 
-def test_loops_that_nothing_can_keep():
+def test_kernels_compile_where_no_cache_is_writable():
     program = """
 from numba.core import caching
 caching.CacheImpl._locator_classes = []

@@ -1,4 +1,4 @@
-"""DARE's masks: reproducible, independent of chunks, and unbiased."""
+"""DARE's masks: reproducible, independent of blocks, and unbiased."""
 
 from hashlib import sha256
 
@@ -10,7 +10,7 @@ from mergescale.merging.ops.mask import RandomNumbers, bernoulli_mask
 from mergescale.merging.registry import get_method
 
 
-def test_mask_does_not_depend_on_chunks():
+def test_mask_does_not_depend_on_blocks():
     whole = bernoulli_mask(1, "sentiment", "w", 0, 1000, 0.8)
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -85,7 +85,7 @@ def test_extreme_rates():
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5, 0.8, 0.9])
-def test_share_kept_and_independence_of_neighbours(drop):
+def test_keep_rate_and_independence_of_neighbors(drop):
     mask = bernoulli_mask(3, "e", "w", 0, 400_000, drop)
     keep = 1 - drop
     sigma = (keep * drop / mask.size) ** 0.5

@@ -1,4 +1,4 @@
-"""Recipe digests: equal exactly when the merged weights are."""
+"""Digests of merges: equal exactly when the merged weights are."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from mergescale.merging.merge_identity import MergeIdentity, weights_digest
 EXPERTS = {"sentiment": "5" * 64, "coref": "6" * 64}
 
 
-def recipe(method="ties", **changes):
+def identity(method="ties", **changes):
     fields = {"base": "b" * 64, "experts": EXPERTS, "lam": 0.3, "parameters": {}}
     if method in ("ties", "dare_ties"):
         fields["parameters"] = {"density": 0.2}
@@ -22,56 +22,58 @@ def recipe(method="ties", **changes):
 
 def test_digest_does_not_depend_on_the_order_of_experts():
     turned = dict(reversed(EXPERTS.items()))
-    assert recipe().digest() == recipe(experts=turned).digest()
-    assert list(recipe(experts=turned).experts) == ["coref", "sentiment"]
+    assert identity().digest() == identity(experts=turned).digest()
+    assert list(identity(experts=turned).experts) == ["coref", "sentiment"]
 
 
 def test_lambda_zero_is_the_base_whatever_else():
-    assert recipe(lam=0).digest() == "b" * 64
-    assert recipe("dare_ties", lam=-0.0, seed=3).digest() == "b" * 64
+    assert identity(lam=0).digest() == "b" * 64
+    assert identity("dare_ties", lam=-0.0, seed=3).digest() == "b" * 64
 
 
 def test_only_stochastic_methods_have_a_seed():
     for method in ("ties", "task_arithmetic"):
-        assert recipe(method, seed=1).digest() == recipe(method, seed=2).digest()
-        assert recipe(method, seed=1).digest() == recipe(method).digest()
-        assert "seed" not in recipe(method, seed=1).as_dict()
-    assert recipe("dare_ties", seed=1).digest() != recipe("dare_ties", seed=2).digest()
+        assert identity(method, seed=1).digest() == identity(method, seed=2).digest()
+        assert identity(method, seed=1).digest() == identity(method).digest()
+        assert "seed" not in identity(method, seed=1).as_dict()
+    assert identity("dare_ties", seed=1).digest() != identity("dare_ties", seed=2).digest()
 
 
 def test_numbers_written_differently_are_equal():
-    assert recipe(lam=0.1 * 3).digest() == recipe(lam=0.3).digest()
-    assert recipe(lam=0.1 * 3).lam == 0.3
-    assert recipe(lam=1).digest() == recipe(lam=1.0).digest()
-    assert recipe(parameters={"density": 1 - 0.8}).digest() == recipe().digest()
-    assert recipe(parameters={"density": 0.2, "trim_scope": "model"}).digest() == recipe().digest()
+    assert identity(lam=0.1 * 3).digest() == identity(lam=0.3).digest()
+    assert identity(lam=0.1 * 3).lam == 0.3
+    assert identity(lam=1).digest() == identity(lam=1.0).digest()
+    assert identity(parameters={"density": 1 - 0.8}).digest() == identity().digest()
+    assert (
+        identity(parameters={"density": 0.2, "trim_scope": "model"}).digest() == identity().digest()
+    )
 
 
 def test_everything_that_decides_the_weights_changes_the_digest():
     others = [
-        recipe("task_arithmetic"),
-        recipe("dare_ties", seed=1),
-        recipe(lam=0.4),
-        recipe(base="c" * 64),
-        recipe(experts={"sentiment": "5" * 64}),
-        recipe(experts=EXPERTS | {"coref": "7" * 64}),
-        recipe(parameters={"density": 0.1}),
-        recipe(parameters={"density": 0.2, "trim_scope": "tensor"}),
-        recipe(parameters={"density": 0.2, "ties": "first"}),
+        identity("task_arithmetic"),
+        identity("dare_ties", seed=1),
+        identity(lam=0.4),
+        identity(base="c" * 64),
+        identity(experts={"sentiment": "5" * 64}),
+        identity(experts=EXPERTS | {"coref": "7" * 64}),
+        identity(parameters={"density": 0.1}),
+        identity(parameters={"density": 0.2, "trim_scope": "tensor"}),
+        identity(parameters={"density": 0.2, "ties": "first"}),
     ]
-    digests = {r.digest() for r in others} | {recipe().digest()}
+    digests = {r.digest() for r in others} | {identity().digest()}
     assert len(digests) == len(others) + 1
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
 
 
 def test_a_parameter_that_came_later_changes_no_digest_by_its_default():
     digest = "7916686bbf5151eec21327df4e348b9a986fd41453284c34df0aad23bfb098e4"
-    assert recipe().digest() == digest
-    assert recipe(parameters={"density": 0.2, "ties": "all"}).digest() == digest
+    assert identity().digest() == digest
+    assert identity(parameters={"density": 0.2, "ties": "all"}).digest() == digest
 
 
 def test_dict_is_plain_json():
-    content = recipe("dare_ties", seed=4).as_dict()
+    content = identity("dare_ties", seed=4).as_dict()
     assert json.loads(json.dumps(content)) == content
     assert content["seed"] == 4
 
@@ -90,7 +92,7 @@ def test_dict_is_plain_json():
 )
 def test_bad_recipe_is_refused(method, changes, message):
     with pytest.raises(ValueError, match=message):
-        recipe(method, **changes)
+        identity(method, **changes)
 
 
 def test_weights_digest_is_that_of_the_file(tmp_path):
@@ -112,3 +114,15 @@ def test_weights_digest_covers_every_shard(tmp_path):
     assert first == hashlib.sha256(joined).hexdigest()
     save_file({"w1": torch.zeros(2)}, tmp_path / names[1])
     assert weights_digest(tmp_path) != first
+
+
+def test_statistics_files_decide_the_weights_too():
+    files = {"fisher": {"sentiment": "7" * 64, "coref": "8" * 64, "unused": "9" * 64}}
+    one = identity("fisher", lam=1, statistics=files)
+    assert one.as_dict()["statistics"] == {"fisher": {"coref": "8" * 64, "sentiment": "7" * 64}}
+    other = files["fisher"] | {"coref": "a" * 64}
+    assert identity("fisher", lam=1, statistics={"fisher": other}).digest() != one.digest()
+    # Methods that need none do not depend on them.
+    assert identity(statistics=files).digest() == identity().digest()
+    with pytest.raises(ValueError, match="fisher needs fisher statistics of coref, sentiment"):
+        identity("fisher", lam=1)
