@@ -14,7 +14,7 @@ from conftest import ROOT, environment, project_copy, snakemake, succeeded
 
 from mergescale import config
 from mergescale.analysis import tidy_tables as records
-from mergescale.cli.main import parser
+from mergescale.cli.main import parse
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -29,10 +29,12 @@ WIDTH = 100
 RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 # Files that a page tells its reader to write.
 TO_BE_WRITTEN = {
-    "workflow/mergescale/merging/methods/median.py",
-    "workflow/mergescale/tasks/public/datasets/snli.py",
-    "workflow/mergescale/tasks/micro_world/evaluation/gender_agreement.py",
+    word
+    for page in PAGES
+    for word in re.findall(r"`([^`\s]+)`:\n+```", page.read_text(encoding="utf-8"))
 }
+# Pages that are generated, with examples as they are.
+GENERATED = {"docs/micro_world.md", "docs/mixture.md"}
 SIZE = next(iter(config.load(ROOT / "config" / "config.yaml")["models"]["sizes"]))
 MERGED = f"results/default/merges/{SIZE}/it/n2-s1/ties"
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -46,7 +48,7 @@ def prose(page: Path) -> str:
 def commands(text: str) -> list[str]:
     """The lines of the shell blocks of a page, without comments."""
     found = re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S)
-    lines = [line for block in found for line in block.splitlines()]
+    lines = [line for block in found for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -84,11 +86,13 @@ def test_commands_of_the_library_parse(page):
     for line in commands(page.read_text(encoding="utf-8")):
         if line.startswith("mergescale "):
             words = shlex.split(line.replace("$R", "results/default").replace("$S", SIZE), True)
-            assert parser(words[1]).parse_args(words[1:]).run, line
+            assert parse(words[1:]), line
 
 
 @each_page
 def test_prose_is_wrapped_at_one_width(page):
+    if str(page.relative_to(ROOT)) in GENERATED:
+        return
     for line in prose(page).splitlines():
         unbreakable = line.startswith("|") or "](" in line or " " not in line.strip()
         assert len(line) <= WIDTH or unbreakable, line
