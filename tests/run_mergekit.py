@@ -1,9 +1,9 @@
-"""Runs mergekit, in an environment of its own: python run_mergekit.py JOBS.
+"""Run mergekit in an environment of its own: python run_mergekit.py JOBS.
 
-JOBS: a YAML file, {output folder: {config: mergekit's configuration, masks: file or null}}. Masks
-are a safetensors file of booleans `<model folder>/<tensor>`, which mergekit's DARE then uses in
-place of its own draws. It does not say what it draws for, so a mask is found by the values that it
-is for.
+JOBS is a YAML file, {output folder: {config: mergekit's configuration, masks: file or null}}. The
+masks are a safetensors file of booleans `<model folder>/<tensor>`, which mergekit's DARE uses in
+place of random numbers. mergekit does not pass on which tensor it draws for, so that a mask is
+found by the delta's values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 
 def use_masks(config: dict, file: str) -> None:
-    """Makes the Bernoulli draws of mergekit the masks of a file."""
+    """Replace the Bernoulli masks that mergekit draws by those of a file."""
     masks = load_file(file)
     base = load_file(Path(config["base_model"]) / "model.safetensors")
     known = {}
@@ -41,7 +41,7 @@ def use_masks(config: dict, file: str) -> None:
 
 
 def main() -> None:
-    """Merge by each of the configurations."""
+    """Merge by each configuration."""
     torch.set_num_threads(1)
     options = MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True)
     for out, job in yaml.safe_load(Path(sys.argv[1]).read_text()).items():

@@ -69,9 +69,9 @@ CRUMBS = {"density": 0.4, "gamma": 0.1}
 CASES = {
     "linear": ("linear", {}, UNEVEN),
     "linear with the base": ("linear", {}, {"base": {"weight": 3.0}, **UNEVEN}),
-    "linear, not normalised": ("linear", {"normalize": False}, ONE),
+    "linear, not normalized": ("linear", {"normalize": False}, ONE),
     "task arithmetic": ("task_arithmetic", {"lambda": 0.4}, UNEVEN),
-    "task arithmetic, normalised": ("task_arithmetic", {"normalize": True}, UNEVEN),
+    "task arithmetic, normalized": ("task_arithmetic", {"normalize": True}, UNEVEN),
     "ties": ("ties", {"density": 0.2, "lambda": 0.5}, {}),
     "ties that keeps one entry": ("ties", {"density": 0.03}, {}),
     "ties, full density": ("ties", {}, {}),
@@ -79,7 +79,7 @@ CASES = {
     "ties with weights": ("ties", {"density": 0.5}, UNEVEN),
     "ties with densities": ("ties", {}, DENSITIES),
     "breadcrumbs": ("breadcrumbs", {**CRUMBS, "lambda": 0.5}, {}),
-    "breadcrumbs with weights, normalised": ("breadcrumbs", {**CRUMBS, "normalize": True}, UNEVEN),
+    "breadcrumbs with weights, normalized": ("breadcrumbs", {**CRUMBS, "normalize": True}, UNEVEN),
     "breadcrumbs, full density": ("breadcrumbs", {"gamma": 0.1}, {}),
     "breadcrumbs with shares": (
         "breadcrumbs", CRUMBS, {"expert0": {"density": 0.5}, "expert1": {"gamma": 0.2}},
@@ -91,7 +91,7 @@ CASES = {
     "slerp at 1": ("slerp", {"t": 1.0}, {}),
 }  # fmt: skip
 DARE = {
-    f"{method}, {'normalised' if normalize else 'added up'}": (method, {"normalize": normalize})
+    f"{method}, {'normalized' if normalize else 'added up'}": (method, {"normalize": normalize})
     for method in ("dare_linear", "dare_ties")
     for normalize in (False, True)
 }
