@@ -17,6 +17,7 @@ from mergescale.checkpoints import hub_download as hub
 from mergescale.cli.main import main
 from mergescale.models.loading import load
 from mergescale.stages.adopt import adopt_checkpoint
+from mergescale.training import training_run  # noqa: F401  # before a test patches `load`
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FETCH = ["fetch-model", "--repo", "lab/model", "--revision", "main"]
