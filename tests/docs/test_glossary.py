@@ -17,6 +17,8 @@ EXEMPT = {"CHANGELOG.md", "docs/glossary.md", "tests/docs/test_glossary.py"}
 # and docstrings are searched, but no other strings; the name of a fact ("colour") is data, too.
 PROMPTS = ("workflow/mergescale/tasks/micro_world/", "workflow/mergescale/tasks/public/datasets/")
 FACTS = re.compile(r"\bcolour\b")
+# Names of other libraries.
+FOREIGN = {"WordPiece"}
 # Pages that are generated from them.
 EXEMPT |= {"docs/micro_world.md", "docs/mixture.md"}
 TEXT = {".md", ".yaml", ".yml", ".smk", ".toml", ".ipynb", ".j2", ".html", ".rst", ".txt", ".cff"}
@@ -53,6 +55,8 @@ def prose(path: Path) -> str:
     parts = []
     is_data = path.relative_to(ROOT).as_posix().startswith(PROMPTS)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.string in FOREIGN:
+            continue
         if token.type == tokenize.NAME:
             parts.append(as_words(token.string) + ";")
         elif not (is_data and token.type == tokenize.STRING and not token.string.startswith('"""')):
