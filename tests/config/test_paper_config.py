@@ -25,7 +25,8 @@ def project(tmp_path_factory):
 def dry_run(project):
     """What Snakemake would do, and the processor seconds that it took to say so."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    output = succeeded(snakemake(project, "-n", *PAPER))
+    # With -p, Snakemake lists the files and resources of each job.
+    output = succeeded(snakemake(project, "-n", "-p", *PAPER))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return output, seconds
