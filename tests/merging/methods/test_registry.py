@@ -58,7 +58,7 @@ def test_presets_set_flags_that_methods_have():
             settings = preset_parameters(name, method)
             assert settings.items() <= method.sweep(settings)[0].items()
     assert not any(preset_parameters("paper", method) for method in all_methods().values())
-    with pytest.raises(ValueError, match="preset is 'mine', allowed are paper, mergekit, peft"):
+    with pytest.raises(ValueError, match="preset is 'mine'; allowed: paper, mergekit, peft"):
         preset_parameters("mine", get_method("ties"))
 
 
@@ -121,14 +121,14 @@ def test_tau_needs_one_value_of_a_swept_parameter_and_a_seed():
     [
         ("ties", {"rescale": True}, {}, "rescale: true is not supported for ties"),
         ("dare_ties", {"rescale": False}, {}, "rescale: false is not supported for dare_ties"),
-        ("ties", {}, {"lambda": 0.5}, "lambda is not supported; it belongs under parameters"),
-        ("ties", {"density": [0.1, 0.5]}, {}, "density is a gradient"),
-        ("ties", {"epsilon": 0.1}, {}, "parameters.epsilon is not supported; understood: weight"),
-        ("slerp", {"t": 0.5}, {}, "slerp is between base_model and one other model"),
+        ("ties", {}, {"lambda": 0.5}, "lambda is not supported; move it to the parameters of"),
+        ("ties", {"density": [0.1, 0.5]}, {}, "density: gradients and filters over layers are not supported"),
+        ("ties", {"epsilon": 0.1}, {}, "parameters.epsilon is not supported; supported: weight"),
+        ("slerp", {"t": 0.5}, {}, "slerp needs base_model and exactly one other model"),
         ("slerp", {}, {}, "slerp"),
-        ("della", {}, {}, "merge_method is 'della', understood are linear"),
+        ("della", {}, {}, "merge_method is 'della'; supported: linear"),
         ("linear", {}, {}, "linear with a base_model that is not among models"),
-        ("task_arithmetic", {"normalize": True, "weight": 0}, {}, "weights add up to 0"),
+        ("task_arithmetic", {"normalize": True, "weight": 0}, {}, "weights sum to 0"),
     ],
 )
 def test_what_mergekit_s_file_says_is_done_or_refused(method, parameters, own, message):
@@ -141,5 +141,5 @@ def test_what_mergekit_s_file_says_is_done_or_refused(method, parameters, own, m
 def test_weights_of_mergekit_s_linear_must_add_up_to_1_or_be_made_to():
     content = {"merge_method": "linear", "models": [{"model": "a"}, {"model": "b"}]}
     assert convert_recipe(content)["experts"] == {"b": {"path": "b", "weight": 0.5}}
-    with pytest.raises(ValueError, match="needs weights that add up to 1"):
+    with pytest.raises(ValueError, match="needs weights that sum to 1"):
         convert_recipe(content | {"parameters": {"normalize": False}})
