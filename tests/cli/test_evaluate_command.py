@@ -16,7 +16,7 @@ from mergescale.models.loading import load, save
 from mergescale.tasks.example_files import write_examples
 from mergescale.tasks.task import Example
 
-REAL_ROWS = Path(__file__).resolve().parents[3] / "shared" / "data"
+PUBLIC_ROWS = Path(__file__).resolve().parents[3] / "shared" / "data"
 MICRO = ["--source", "micro", "--tasks", "hellaswag,common_gen", "--test-rows", "6"]
 
 
@@ -175,10 +175,10 @@ def test_bad_models_fail_with_a_one_line_error(here, capsys):
 
 
 def test_public_datasets_are_evaluated(here):
-    if not REAL_ROWS.is_dir():
+    if not PUBLIC_ROWS.is_dir():
         pytest.skip("../shared/data, with the rows of public datasets, does not exist")
-    checkpoint = REAL_ROWS / "checkpoints" / "stories260K"
-    call = ["--source", "folder", "--folder", REAL_ROWS, "--tasks", "rte,copa", "--test-rows", 8]
+    checkpoint = PUBLIC_ROWS / "checkpoints" / "stories260K"
+    call = ["--source", "folder", "--folder", PUBLIC_ROWS, "--tasks", "rte,copa", "--test-rows", 8]
     assert evaluate(*call, "--out", "out", model=checkpoint) == 0
     assert {s["rows"] for s in read("out/scores.json")["scores"].values()} == {8}
 

@@ -124,7 +124,7 @@ def test_keys_of_the_configuration_are_there():
 def outputs(tmp_path_factory) -> dict[str, set[str]]:
     """All files of the default study and one merged model, by rule, from a dry run."""
     folder = project_copy(tmp_path_factory.mktemp("docs") / "project")
-    report = succeeded(snakemake(folder, "-n", "all", MERGED))
+    report = succeeded(snakemake(folder, "-n", "--printshellcmds", "all", MERGED))
     found: dict[str, set[str]] = {}
     for rule, job in re.findall(r"^rule (\w+):\n((?:    .*\n)+)", report, flags=re.M):
         files = re.findall(r"^    output: (.+)$", job, flags=re.M)
