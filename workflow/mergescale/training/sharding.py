@@ -58,7 +58,7 @@ def _broadcast_weights(module: nn.Module, device: torch.device) -> None:
 
     No reference to them stays here, so that they are freed as soon as they are sharded.
     """
-    # By id, for tied weights. The old one is referenced too, so that no other parameter gets its id.
+    # By id, for tied weights. The old one is kept as well, so that no other parameter gets its id.
     moved: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):
