@@ -104,7 +104,7 @@ def test_of_a_repository_weights_configuration_and_tokenizer_are_asked_for(tmp_p
     assert chosen == [COMMIT, *repository[:6]], "the files of the commit, whatever the branch does"
 
 
-def test_a_stopped_download_goes_on(served, tmp_path, monkeypatch, capsys):
+def test_a_stopped_download_resumes(served, tmp_path, monkeypatch, capsys):
     out, whole = tmp_path / "out", hub.download
     monkeypatch.setattr(hub, "download", lambda *given: whole(*given, stop_after=2))
     assert main([*FETCH, "--out", str(out)]) == 1

@@ -38,5 +38,5 @@ def test_the_command_of_the_page_draws_the_figure(project):
 
 
 def test_the_workflow_draws_the_figure_with_the_others(project):
-    run = snakemake(project, "-n", "results/default/figures/figure8.png")
+    run = snakemake(project, "-n", "--printshellcmds", "results/default/figures/figure8.png")
     assert "results/default/figures/figure8.svg" in succeeded(run)

@@ -122,9 +122,15 @@ def test_keys_of_the_configuration_are_there():
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory) -> dict[str, set[str]]:
-    """All files of the default study and one merged model, by rule, from a dry run."""
+    """All files of the default study and one merged model, by rule, from a dry run.
+
+    The study has one more method, which needs statistics files of the experts.
+    """
     folder = project_copy(tmp_path_factory.mktemp("docs") / "project")
-    report = succeeded(snakemake(folder, "-n", "--printshellcmds", "all", MERGED))
+    overlay = folder / "with_fisher.yaml"
+    overlay.write_text("merging: {methods: {fisher: {}}}")
+    call = ("-n", "--printshellcmds", "all", MERGED, "--configfile", str(overlay))
+    report = succeeded(snakemake(folder, *call))
     found: dict[str, set[str]] = {}
     for rule, job in re.findall(r"^rule (\w+):\n((?:    .*\n)+)", report, flags=re.M):
         files = re.findall(r"^    output: (.+)$", job, flags=re.M)

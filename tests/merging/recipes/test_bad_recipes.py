@@ -268,11 +268,11 @@ RECIPES = {
     "two documents": ("a: 1\n---\nb: 2", ["recipe.yaml is not YAML"]),
     "a key twice": (
         START + "method: ties\nmethod: slerp",
-        ["line 4 has the key method a second"],
+        ["line 4 gives the key method a second"],
     ),
     "an expert twice": (
         "base: base\nexperts: {math: math, math: code}\nmethod: averaging",
-        ["line 2 has the key math a second time"],
+        ["line 2 gives the key math a second time"],
     ),
     "python's objects": (START + "method: !!python/name:os.system ''", ["is not YAML"]),
     "value against its tag": (START + "method: !!bool maybe", ["is not YAML"]),
