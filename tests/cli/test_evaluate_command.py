@@ -77,6 +77,11 @@ def test_tasks_of_a_source_leave_no_files_behind(here):
     assert sorted(set(here.rglob("*")) - set(before)) == [here / "scores.json"]
 
 
+def test_scores_are_never_replaced(here, capsys):
+    Path("scores.json").write_text("{}")
+    fails(capsys, *MICRO, "--out", "scores.json", says="scores.json exists; remove it, or name")
+
+
 def test_a_study_is_scored_on_its_own_tasks_with_its_own_settings(here, capsys):
     shutil.move("tasks", "study/tasks")
     Path("study/tasks.csv").write_text(
@@ -146,17 +151,21 @@ def test_finished_evaluations_are_cached_by_content(here, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (MICRO[:2] + ["--tasks", "hellaswag,hellaswog"], "did you mean hellaswag?; it has: "),
+        (
+            MICRO[:2] + ["--tasks", "hellaswag,hellaswog"],
+            "has no task 'hellaswog'; did you mean hellaswag? allowed: ",
+        ),
         (["--source", "micro", "--tasks", ""], "--tasks has no name of a task"),
         (["--source", "micro", "--tasks", "rte,rte"], "rte is given twice"),
         (["--source", "nowhere", "--tasks", "squad"], "'nowhere' is unknown; use one of micro"),
-        (["--tasks", "squad"], "nothing to evaluate: name tasks of the folder"),
+        (["--tasks", "squad"], "squad is not a directory; for tasks by name, add --source"),
+        (["--tasks", "."], "nothing to evaluate: name tasks of the folder"),
         ([], "nothing to evaluate: add --tasks"),
         (["--study", "s", "--tasks", "tasks"], "leave out --tasks, --source, --held-in"),
         (["--study", "gone"], "gone/tasks.csv does not exist"),
         (
             ["--tasks", "squad", "--held-out", "a=squad"],
-            "squad is not a directory; to name tasks, add",
+            "squad is not a directory; for tasks by name, add",
         ),
         ([*MICRO, "--held-out", "a=b"], "leave out --held-in/--held-out"),
     ],

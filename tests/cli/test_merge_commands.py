@@ -185,7 +185,7 @@ def test_check_reads_headers_only(models, run, monkeypatch):
 
     monkeypatch.setattr(CheckpointReader, "read_bytes", None)
     lines = run("check", FOUR["sum"]).splitlines()
-    assert lines[0].startswith("base: 0.1 M parameters, 151 kB in 1 file, tensors: 3 BF16, 1 I64")
+    assert lines[0].startswith("base: 75,656 parameters, 151 kB in 1 file, tensors: 3 BF16, 1 I64")
     assert lines[-1] == "names, shapes, dtypes and tokenizers agree"
 
 

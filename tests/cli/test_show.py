@@ -122,6 +122,17 @@ def test_a_model_with_its_architecture_and_number_of_parameters(show, study):
     assert any(line.startswith("special tokens") for line in text)
 
 
+def test_the_names_in_any_other_folder(show):
+    text = lines(show("tasks"))
+    assert text[0].startswith("tasks: ") and "moods/ 4 entries" in text
+
+
+def test_the_output_of_evaluate(study, show):
+    (study / "out").mkdir(exist_ok=True)
+    (study / "out" / "scores.json").write_text(json.dumps(SCORES))
+    assert any(line.startswith("moods sentiment held_in") for line in lines(show("out")))
+
+
 def test_a_continuation_of_a_text(show):
     text = show("model", "--generate", "the cat", "--max-new-tokens", 3)
     assert text.startswith("the cat")
@@ -136,7 +147,7 @@ def test_a_tokenizer(show):
     [
         (["nothing.csv"], "nothing.csv does not exist"),
         (["page.html"], "page.html cannot be shown; allowed: .csv, .json, "),
-        (["tasks"], "tasks is not the folder of a model, a tokenizer or a study; it has: "),
+        (["tokeniser"], "tokeniser does not exist; did you mean tokenizer?"),
         (["broken.parquet"], "broken.parquet is not a readable parquet file"),
         (["broken.json"], "broken.json is not readable JSON"),
         (["tokenizer", "--generate", "a"], "--generate needs a model folder"),

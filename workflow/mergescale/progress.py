@@ -52,7 +52,9 @@ class Progress:
         self._bar.update(done - self.done)
         self.done = done
         now = time.monotonic()
-        if not self.shown or now - self._written < _SECONDS_BETWEEN_LINES:
+        if not self.shown or (
+            now - self._written < _SECONDS_BETWEEN_LINES and not self._ends_log(done)
+        ):
             return
         self._written = now
         # Reading a number from a GPU waits for it, so this is not done at every step.
@@ -61,6 +63,10 @@ class Progress:
         if self._bar.disable:
             tail = "".join(f" {name} {value}" for name, value in values.items())
             print(f"{done}/{self.total}{tail}", file=sys.stderr, flush=True)
+
+    def _ends_log(self, done: int) -> bool:
+        """Whether this is the end of a log that has earlier lines."""
+        return self._bar.disable and done == self.total and self._written > float("-inf")
 
     def __enter__(self) -> Self:
         return self

@@ -8,8 +8,9 @@ import pytest
 import torch
 from engine_models import METHODS, contents, folders, of, wanted  # noqa: F401
 
+from mergescale.merging.delta_block import check_tau
 from mergescale.merging.engine import run as engine_run
-from mergescale.merging.engine.engine import Engine, check_tau
+from mergescale.merging.engine.engine import Engine
 from mergescale.merging.engine.run import run_merges
 from mergescale.merging.ops import mask as random_mask
 from mergescale.merging.ops.cast import cast_output

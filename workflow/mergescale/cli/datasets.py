@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from mergescale import timing
 from mergescale.stages.shared_arguments import CategoryArguments
 from mergescale.tasks.prompt_config import PromptConfig
+from mergescale.tasks.public.row_files import HubUnreachableError
 from mergescale.tasks.sources import load_tasks
 from mergescale.tasks.task import SPLITS, Task, chance_level
 
@@ -56,6 +57,8 @@ def run(args: Arguments) -> None:
         print(f"reading {name} ...", file=sys.stderr)
         try:
             table.add_row(name, role, category, *describe_rows(tasks[name]))
+        except HubUnreachableError:
+            raise  # each further dataset would wait for the network in vain
         except ValueError as error:
             table.add_row(name, role, category, "not usable, see below")
             faults.append(" ".join(str(error).split()))
@@ -64,6 +67,8 @@ def run(args: Arguments) -> None:
     console.print(table)
     for fault in faults:
         console.print(fault)
+    if faults and len(faults) == table.row_count:
+        raise ValueError("no dataset is usable; the reasons are above")
 
 
 def study_groups() -> dict[str, list[tuple[str, list[str]]]]:

@@ -108,6 +108,9 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"--out {out} is a directory; name a file, or a folder without .json")
     folder = out.parent if out.suffix == ".json" else out
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    scores = out if out.suffix == ".json" else out / "scores.json"
+    if scores.exists():
+        raise ValueError(f"--out {out}: {scores} exists; remove it, or name another folder or file")
     if not existing.is_dir():
         raise ValueError(
             f"--out {out}: {existing} is not a directory; name another folder, or a file that ends "
@@ -137,13 +140,16 @@ def _select_tasks(
                 "--source takes the tasks that --tasks names: leave out --held-in/--held-out"
             )
         return temporary, _write_tasks(args, temporary), args.scoring
+    if not Path(args.tasks).is_dir():
+        raise ValueError(
+            f"--tasks {args.tasks} is not a directory; for tasks by name, add --source (micro, "
+            f"folder or hub)"
+        )
     if args.categories == CategoryArguments():
         raise ValueError(
             "nothing to evaluate: name tasks of the folder with --held-in or --held-out, or add "
             "--source to take --tasks as names"
         )
-    if not Path(args.tasks).is_dir():
-        raise ValueError(f"--tasks {args.tasks} is not a directory; to name tasks, add --source")
     return Path(args.tasks), args.categories, args.scoring
 
 

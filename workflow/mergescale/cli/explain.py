@@ -41,7 +41,7 @@ def _describe_merge(merge: Merge, recipe: RecipeFile) -> Iterator[str]:
     from mergescale.merging.method import LAMBDA
 
     name = "" if str(merge.folder) == "." else f"{merge.folder}: "
-    settings = {**merge.parameters, LAMBDA: merge.lam}
+    settings = merge.method.omitted_defaults() | {**merge.parameters, LAMBDA: merge.lam}
     if merge.seed is not None:
         settings["seed"] = merge.seed
     parameters = ", ".join(f"{key} {value}" for key, value in settings.items())
@@ -92,9 +92,10 @@ def _describe_resources(
         threads * elements * element_bytes(experts, files, whole_tensors=more["whole_tensor"] > 0)
     )
     yield f"inputs: {format_bytes(estimate.inputs)}"
+    thresholds = " (less if thresholds are cached, more if the sample misleads)"
     yield (
-        f"total read: about {format_bytes(estimate.read)} (less if thresholds are cached; more if "
-        "sampling misses)"
+        f"total read: about {format_bytes(estimate.read)}"
+        f"{thresholds if estimate.read > estimate.inputs else ''}"
     )
     yield f"written: {format_bytes(estimate.written)}"
     yield (

@@ -18,6 +18,7 @@ from mergescale import __version__, timing
 from mergescale.cli.discovery import commands, load_command
 from mergescale.cli.stage_arguments import add_arguments, build_arguments
 from mergescale.messages import did_you_mean
+from mergescale.plugins import PluginError
 
 PUBLIC_COMMANDS = ("merge", "check", "explain", "evaluate", "datasets", "show")
 """The commands for use by hand, in the order of `mergescale --help`; Snakemake calls the others."""
@@ -37,7 +38,8 @@ def parse(words: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
     if not words or words[0].startswith("-"):
         top = _top_parser()
         top.parse_args(words)  # --help and --version end here
-        top.error("a command is required; see `mergescale --help`")
+        top.print_help(sys.stderr)
+        top.exit(2, "\nmergescale: error: a command is required\n")
     name = words[0]
     module = load_command(name)
     if module is None:
@@ -147,7 +149,7 @@ def main(words: Sequence[str] | None = None) -> int:
         # What is still to be printed at the end has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, PluginError) as error:
         if worker is None:
             print(f"mergescale: error: {describe_error(error)}", file=sys.stderr)
         else:

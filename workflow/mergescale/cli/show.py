@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mergescale.argument_types import POSITIONAL, Count, Positive
+from mergescale.messages import did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,8 @@ What PATH can be:
   *.json         a task, a score file (sweep, selected values, scores), any other record
   *.csv          a table
   *.md, *.yaml   as text
-  a folder       a model (architecture, parameters, training), a tokenizer, a study"""
+  a folder       a model (architecture, parameters, training), a tokenizer, a study, the output
+                 of `evaluate --out`; of any other folder, the names in it"""
 
 _EXAMPLE_ROWS, _TABLE_ROWS = 3, 30
 # Wide enough for most tables where the output is a file or a pipe.
@@ -44,7 +46,7 @@ def run(args: Arguments) -> None:
     """Print the file or folder."""
     path = args.path
     if not path.exists():
-        raise FileNotFoundError(2, "does not exist", str(path))
+        raise ValueError(f"{path} does not exist{_similar(path)}")
     is_model = path.is_dir() and (path / "config.json").is_file()
     if args.generate is not None and not is_model:
         raise ValueError(f"--generate needs a model folder; {path} has no config.json")
@@ -57,8 +59,8 @@ def run(args: Arguments) -> None:
         _FILES[path.suffix](console, path, args.rows)
     else:
         raise ValueError(
-            f"{path} cannot be shown; allowed: {', '.join(sorted(_FILES))}, and folders of models, "
-            "tokenizers and studies"
+            f"{path} cannot be shown; allowed: {', '.join(sorted(_FILES))}, and folders. Open "
+            "reports (.html) and figures in a browser"
         )
 
 
@@ -233,12 +235,34 @@ def _show_folder(console: Console, path: Path) -> None:
     elif (path / "study.json").is_file():
         _title(console, path, "study")
         _print_fields(console, _read_json(path / "study.json"))
+    elif (path / "scores.json").is_file():
+        _show_json(console, path / "scores.json", None)
     else:
-        names = sorted(entry.name for entry in path.iterdir())
-        some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ValueError(
-            f"{path} is not the folder of a model, a tokenizer or a study; it has: {some or 'none'}"
-        )
+        _show_names(console, path)
+
+
+def _show_names(console: Console, path: Path) -> None:
+    """What a folder contains: folders with their number of entries, files with their bytes."""
+    entries = sorted(
+        (entry for entry in path.iterdir() if not entry.name.startswith(".")),
+        key=lambda entry: (entry.is_file(), entry.name),
+    )
+    _title(console, path, f"{len(entries)} entries")
+    rows = [
+        [f"{entry.name}/", f"{len([*entry.iterdir()])} entries"]
+        if entry.is_dir()
+        else [entry.name, f"{entry.stat().st_size:,} bytes"]
+        for entry in entries
+    ]
+    _print_table(console, ["name", "size"], rows)
+
+
+def _similar(path: Path) -> str:
+    """A hint at an entry of the parent folder with a similar name; empty if there is none."""
+    if not path.parent.is_dir():
+        return ""
+    names = {str(path.parent / entry.name): None for entry in path.parent.iterdir()}
+    return did_you_mean(path, names)
 
 
 def _show_model(console: Console, path: Path) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from mergescale.config import model_sizes, validators
 from mergescale.config.errors import ConfigError, check_keys_are_text, describe
 from mergescale.config.model import StudyConfig
+from mergescale.plugins import PluginError
 from mergescale.strict_yaml import read_mapping
 
 
@@ -60,6 +61,9 @@ def complete_or_exit(config: dict[str, Any], files: Iterable[str | Path] = ()) -
         return complete(_in_order_of(read(files[-1]), config) if files else config)
     except ConfigError as error:
         print(f"config error: {', '.join(names) or '--config'}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except PluginError as error:
+        print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -1,4 +1,4 @@
-"""Figure 3: held-in performance against model size, a panel per number of experts.
+"""Figure 3: held-in performance against model size, one panel for each number of experts.
 
 The color is the kind of base model, the marker the merging method; 1 is the experts' score.
 """
@@ -16,9 +16,9 @@ from mergescale.figures.style import Mark, Style
 
 SIZE = (6.8, 5.6)
 CAPTION = """
-Held-in performance against model size, a panel per number of experts merged. The color is the kind
-of base model (PT: pre-trained, IT: instruction-tuned), the marker the merging method; the marks of
-a size stand side by side. The dashed line at 1 is the score of the matching experts.
+Held-in performance against model size, with one panel for each number of merged experts. The color
+is the kind of base model (PT: pre-trained, IT: instruction-tuned), the marker the merging method;
+the marks of a size stand side by side. The dashed line at 1 is the score of the matching experts.
 {{ error_bars }}
 """
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from mergescale.plugins import PluginError, load_plugin
 from mergescale.provenance.atomic import write_text
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ def load_figure(name: str) -> ModuleType:
 
     Raises:
         ValueError: no figure has this name.
-        AttributeError: its file does not define all of SIZE, CAPTION and draw.
+        PluginError: its file cannot be imported or does not define all of SIZE, CAPTION, draw.
     """
     if name not in figure_names():
         raise ValueError(f"{name} is not a figure; the figures are {', '.join(figure_names())}")
-    module = import_module(f"mergescale.figures.figure_{name}")
+    module = load_plugin("mergescale.figures", f"figure_{name}")
     for attribute in _CONTRACT:
         if not hasattr(module, attribute):
-            raise AttributeError(f"figures/figure_{name}.py must define {attribute}")
+            raise PluginError(
+                f"workflow/mergescale/figures/figure_{name}.py must define {attribute}"
+            )
     return module
 
 

@@ -88,3 +88,20 @@ class DeltaBlock:
             )
             for at in range(0, len(self.base), elements)
         ]
+
+
+def check_tau(method: str, tau: Any, base: Tensor) -> None:
+    """Check that a method returned an fp32 number for each element of a block.
+
+    Raises:
+        ValueError: It did not.
+    """
+    import torch
+
+    if not isinstance(tau, torch.Tensor):
+        raise ValueError(f"{method}: merge returned {type(tau).__name__}, not a tensor")
+    if tau.shape != base.shape or tau.dtype != torch.float32:
+        raise ValueError(
+            f"{method}: merge returned {str(tau.dtype).removeprefix('torch.')} of shape "
+            f"{tuple(tau.shape)}, not float32 of {tuple(base.shape)}"
+        )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergescale.checkpoints.folder import read_weights
-from mergescale.merging.delta_block import DeltaBlock
+from mergescale.merging.delta_block import DeltaBlock, check_tau
 from mergescale.merging.method import Method
 from mergescale.merging.ops.elect import materialize
 from mergescale.merging.ops.quantile import find_cutoff
@@ -92,7 +92,9 @@ def merge_task_vectors(
             continue
         result = materialize(method.merge_block(block, common))
         tau, masks = result if isinstance(result, tuple) else (result, {})
-        merged.tau[block.tensor] = materialize(tau).view(first.shape)
+        tau = materialize(tau)
+        check_tau(method.name, tau, block.base)
+        merged.tau[block.tensor] = tau.view(first.shape)
         for name, mask in masks.items():
             merged.masks.setdefault(name, {})[block.tensor] = mask.view(first.shape)
         for name, value in block.statistics.items():

@@ -249,8 +249,18 @@ class Method:
         Args:
             block: The deltas.
             parameters: The parameters that are common to all experts, as they apply to this tensor.
+
+        Raises:
+            ValueError: `merge` returned a tuple of something else than a tensor and masks.
         """
-        return self.merge(block, **self._named(self.merge, parameters))
+        result = self.merge(block, **self._named(self.merge, parameters))
+        tau = result[0] if isinstance(result, tuple) and len(result) == 2 else result
+        if isinstance(result, tuple) and (tau is result or not isinstance(result[1], Mapping)):
+            raise ValueError(
+                f"{self.name}: merge returned a {type(result).__name__}, not a tensor, nor a "
+                "tensor with a mapping of masks"
+            )
+        return result
 
     def required_statistics(self, parameters: Mapping[str, Any]) -> dict[str, Statistic]:
         """Return {name: statistic} that `merge` needs of an expert with these parameters."""
@@ -275,13 +285,17 @@ class Method:
         if self.normalized and abs(sum(weights)) <= 1e-6 * sum(map(abs, weights)):
             raise ValueError(f"{self.name} divides by the sum of the weights, which is 0")
 
-    def _named(self, function: Callable, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the parameters that a function names, with defaults that were omitted."""
-        values = {
+    def omitted_defaults(self) -> dict[str, Any]:
+        """Return {name: default} of the parameters that canonical parameters may leave out."""
+        return {
             parameter.name: parameter.values[0]
             for parameter in self.parameters
             if parameter.omit_if_default
-        } | dict(parameters)
+        }
+
+    def _named(self, function: Callable, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the parameters that a function names, with defaults that were omitted."""
+        values = self.omitted_defaults() | dict(parameters)
         return {name: values[name] for name in _arguments(function) if name in values}
 
     def _values(self, parameter: Parameter, parameters: Mapping[str, Any]) -> list[Any]:

@@ -7,12 +7,12 @@ parameters whenever it is parsed.
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from pkgutil import iter_modules
 
 from mergescale.merging import methods
 from mergescale.merging.method import Method
 from mergescale.messages import suggest
+from mergescale.plugins import PluginError, load_plugin
 
 
 @cache
@@ -20,13 +20,16 @@ def all_methods() -> dict[str, Method]:
     """Return every method by name, sorted by name.
 
     Raises:
-        ImportError: For a file in `methods/` that does not define METHOD with the file's name.
+        PluginError: For a file in `methods/` that cannot be imported or does not define METHOD
+            with the file's name.
     """
     by_name = {}
     for name in sorted(module.name for module in iter_modules(methods.__path__)):
-        method = getattr(import_module(f"{methods.__name__}.{name}"), "METHOD", None)
+        method = getattr(load_plugin(methods.__name__, name), "METHOD", None)
         if not isinstance(method, Method) or method.name != name:
-            raise ImportError(f"merging/methods/{name}.py must define METHOD named {name!r}")
+            raise PluginError(
+                f"workflow/mergescale/merging/methods/{name}.py must define METHOD named {name!r}"
+            )
         by_name[name] = method
     return by_name
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from mergescale.messages import did_you_mean, join_names
+from mergescale.messages import suggest
 from mergescale.tasks.prompt_config import PromptConfig
 from mergescale.tasks.task import Example, Task
 
@@ -56,10 +56,7 @@ def load_task(source: str, name: str, prompts: PromptConfig | None = None) -> Ta
     tasks = load_tasks(source, prompts)
     if name in tasks:
         return tasks[name]
-    raise ValueError(
-        f"source {source!r} has no task {name!r}{did_you_mean(name, tasks)}; "
-        f"it has: {join_names(sorted(tasks))}"
-    )
+    raise ValueError(f"source {source!r} has no task {name!r}; {suggest(name, sorted(tasks))}")
 
 
 def mixture_examples(

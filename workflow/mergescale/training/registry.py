@@ -8,11 +8,11 @@ the files, so that the workflow may check a configuration without torch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mergescale.messages import suggest
+from mergescale.plugins import load_plugin
 from mergescale.training import objectives, optimizers
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def get_objective(name: str) -> Objective:
         ValueError: there is none of this name; the message lists those that there are.
     """
     check_objective(name)
-    return cast(Objective, import_module(f"{objectives.__name__}.{name}"))
+    return cast(Objective, load_plugin(objectives.__name__, name))
 
 
 def get_optimizer(name: str) -> OptimizerModule:
@@ -109,7 +109,7 @@ def get_optimizer(name: str) -> OptimizerModule:
         ValueError: there is none of this name; the message lists those that there are.
     """
     check_optimizer(name)
-    return cast(OptimizerModule, import_module(f"{optimizers.__name__}.{name}"))
+    return cast(OptimizerModule, load_plugin(optimizers.__name__, name))
 
 
 def _check(kind: str, name: str, known: list[str]) -> None:

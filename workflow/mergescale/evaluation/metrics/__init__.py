@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
+
+from mergescale.plugins import load_plugin
 
 if TYPE_CHECKING:
     from mergescale.evaluation.metrics.base import TextMetric
@@ -35,7 +36,7 @@ def load_metric(name: str) -> TextMetric:
     """
     if name not in METRICS:
         raise ValueError(f"{name!r} is not a metric; allowed: {', '.join(METRICS)}")
-    return import_module(f"{__name__}.{name}").Metric()
+    return load_plugin(__name__, name).Metric()
 
 
 def score_answers(

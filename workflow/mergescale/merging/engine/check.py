@@ -117,11 +117,15 @@ def _vocabulary_size(folder: Path) -> int | None:
     return size if type(size) is int else None
 
 
+def _format_parameters(number: int) -> str:
+    return f"{number / 1e6:,.1f} M parameters" if number >= 1e6 else f"{number:,} parameters"
+
+
 def _describe(name: str, reader: CheckpointReader) -> str:
     dtypes = Counter(tensor.dtype for tensor in reader.tensors.values())
     counts = ", ".join(f"{number} {dtype}" for dtype, number in dtypes.most_common())
     files = len({tensor.file for tensor in reader.tensors.values()})
     return (
-        f"{name}: {reader.elements / 1e6:,.1f} M parameters, {format_bytes(reader.bytes)} in "
+        f"{name}: {_format_parameters(reader.elements)}, {format_bytes(reader.bytes)} in "
         f"{files} file{'s' if files > 1 else ''}, tensors: {counts}"
     )

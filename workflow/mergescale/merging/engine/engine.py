@@ -15,7 +15,7 @@ from mergescale.checkpoints.blocks import Block
 from mergescale.checkpoints.reader import CheckpointReader, check_same_tensors
 from mergescale.checkpoints.writeback import background_writeback
 from mergescale.checkpoints.writer import CheckpointWriter
-from mergescale.merging.delta_block import DeltaBlock
+from mergescale.merging.delta_block import DeltaBlock, check_tau
 from mergescale.merging.engine.delta_reader import DeltaReader
 from mergescale.merging.engine.journal import Journal, Tally
 from mergescale.merging.engine.memory import block_elements
@@ -280,20 +280,3 @@ def check_statistics_file(file: CheckpointReader, base: CheckpointReader) -> Non
                 f"{file.label}: tensor {name} is {own.dtype} of shape {own.shape}, must be "
                 f"floating-point of shape {tensor.shape} as in {base.label}"
             )
-
-
-def check_tau(method: str, tau: Any, base: Tensor) -> None:
-    """Check that a method returned an fp32 number for each element of a block.
-
-    Raises:
-        ValueError: It did not.
-    """
-    import torch
-
-    if not isinstance(tau, torch.Tensor):
-        raise ValueError(f"{method}: merge returned {type(tau).__name__}, not a tensor")
-    if tau.shape != base.shape or tau.dtype != torch.float32:
-        raise ValueError(
-            f"{method}: merge returned {str(tau.dtype).removeprefix('torch.')} of shape "
-            f"{tuple(tau.shape)}, not float32 of {tuple(base.shape)}"
-        )

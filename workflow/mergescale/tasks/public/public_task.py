@@ -16,7 +16,11 @@ from mergescale.tasks.public.prompt_templates import (
     load_prompt_templates,
     render_examples,
 )
-from mergescale.tasks.public.row_files import fetch_from_hub, find_in_folder
+from mergescale.tasks.public.row_files import (
+    HubUnreachableError,
+    fetch_from_hub,
+    find_in_folder,
+)
 from mergescale.tasks.public.splits import SplitRow, Splits, read_splits
 from mergescale.tasks.task import SPLITS, Example, Task
 
@@ -83,7 +87,8 @@ class PublicTask:
         try:
             return self._render_rows(split, rows, seed)
         except ValueError as error:
-            raise ValueError(f"dataset {self.dataset.name}: {error}") from None
+            kind = HubUnreachableError if isinstance(error, HubUnreachableError) else ValueError
+            raise kind(f"dataset {self.dataset.name}: {error}") from None
 
     def record(self) -> dict[str, Any]:
         """Where the rows came from and what was dropped, for task.json; after `examples`."""

@@ -20,6 +20,10 @@ _HUB_PATTERNS = (
 )
 
 
+class HubUnreachableError(ValueError):
+    """The hub cannot be reached, so that further downloads would fail in the same way."""
+
+
 def find_in_folder(dataset: Dataset, folder: Path) -> dict[str, list[RowFile]]:
     """Find the files of each split in a dataset's folder; splits that do not exist are omitted.
 
@@ -88,8 +92,8 @@ def fetch_from_hub(dataset: Dataset, revision: str) -> tuple[str, dict[str, list
         The commit, and the files of each split.
 
     Raises:
-        ValueError: the hub cannot be reached, has no such dataset or revision, or no parquet file
-            of a split.
+        HubUnreachableError: the hub cannot be reached.
+        ValueError: it has no such dataset or revision, or no parquet file of a split.
     """
     hub = dataset.hub
     splits = [name for names in hub.splits.values() for name in names]
@@ -101,7 +105,7 @@ def fetch_from_hub(dataset: Dataset, revision: str) -> tuple[str, dict[str, list
     try:
         folder = snapshot(hub.repo, revision, patterns)
     except (OSError, *_hub_errors()) as error:
-        raise ValueError(_describe_hub_error(dataset, revision, error)) from None
+        raise _describe_hub_error(dataset, revision, error) from None
     files = {
         split: [
             RowFile(path, _stratum(dataset, name))
@@ -138,17 +142,17 @@ def _hub_files(dataset: Dataset, folder: Path, split: str) -> list[Path]:
     )
 
 
-def _describe_hub_error(dataset: Dataset, revision: str, error: Exception) -> str:
+def _describe_hub_error(dataset: Dataset, revision: str, error: Exception) -> ValueError:
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     version = f"{dataset.hub.repo} at {revision}"
     if isinstance(error, RevisionNotFoundError | RepositoryNotFoundError):
-        return (
+        return ValueError(
             f"the Hugging Face hub has no {version}; name another revision under "
             f"tasks.revisions.{dataset.name}, or use the source folder"
         )
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return (
+    return HubUnreachableError(
         f"{version} is neither in the cache nor reachable on the Hugging Face hub "
         f"({reason.rstrip('.')}); fetch it on a machine with a network first, or use the source "
         f"folder"

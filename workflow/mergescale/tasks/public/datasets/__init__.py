@@ -5,19 +5,19 @@ A file is found by being here; there is no list to add it to.
 
 from __future__ import annotations
 
-from importlib import import_module
 from pkgutil import iter_modules
 
+from mergescale.plugins import PluginError, load_plugin
 from mergescale.tasks.public.dataset import Dataset
 
 
 def _load(name: str) -> Dataset:
     """The dataset that a module of this package declares."""
-    dataset = import_module(f"{__name__}.{name}").DATASET
+    dataset = load_plugin(__name__, name).DATASET
     if dataset.name != name:
-        raise ValueError(
-            f"tasks/public/datasets/{name}.py declares the dataset {dataset.name!r}; give the file "
-            f"and the dataset the same name"
+        raise PluginError(
+            f"workflow/mergescale/tasks/public/datasets/{name}.py declares the dataset "
+            f"{dataset.name!r}; give the file and the dataset the same name"
         )
     return dataset
 
