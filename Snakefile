@@ -82,6 +82,7 @@ onstart:
     disable_job_rate_limit(workflow)
     stop_gracefully_on_sigterm(workflow)
     guard_run(workflow)
+    start_job_server(workflow, config["compute"]["job_server"])
 
 
 onsuccess:

@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
-from mergescale.cli.main import main
+from mergescale.cli.job_client import run_on_server
 
 
 def fast_exit(status: int) -> NoReturn:
@@ -38,7 +38,11 @@ def run() -> NoReturn:
     # Importing torch creates hundreds of thousands of objects, none of them garbage: a collection
     # after every 700 of them, the default, takes a tenth of a second.
     gc.set_threshold(20_000)
-    status = main()
+    status = run_on_server(sys.argv[1:])
+    if status is None:
+        from mergescale.cli.main import main
+
+        status = main()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only show a traceback
     fast_exit(status)
 

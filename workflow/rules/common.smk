@@ -10,6 +10,7 @@ from mergescale.provenance.digests import code_digest, method_digest
 from mergescale.stages.draws import draw
 from mergescale_snakemake.guard import guard_run
 from mergescale_snakemake.job_resources import resource_functions
+from mergescale_snakemake.job_server import start_job_server
 from mergescale_snakemake.run_setup import (
     disable_job_rate_limit,
     prepare_job_environment,

@@ -191,6 +191,12 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run; `auto` takes a GPU if there is one."
     )
+    job_server: bool = Field(
+        True,
+        description="Whether one process that has imported torch and transformers runs the jobs of "
+        "a local run, each in a child of its own, so that no job spends seconds on imports. Linux "
+        "only; never on a cluster.",
+    )
     processes: Positive = Field(
         1,
         description="Processes of a training job on CPUs, with `threads` each; they share the rows "
