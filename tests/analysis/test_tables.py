@@ -131,7 +131,7 @@ def test_cells_whose_draws_cannot_differ_are_not_called_noise(tmp_path):
     assert uncertainty.varied_counts(normalized) == [2]
     performance = tidy_tables.read_table(study / "performance.csv", tidy_tables.PERFORMANCE)
     built = [tables.build_table(performance, name) for name in tables.TABLES]
-    held_in, held_out, *_ = uncertainty.spread_of_draws(built, normalized)
+    held_in, held_out, *_ = uncertainty.spread_of_draws(built)
     # One size, one count: four methods, and the multitask model on held-in tasks.
     assert (held_in.cells, held_out.cells) == (5, 4)
     assert 0 < held_in.median_range <= held_in.largest_range

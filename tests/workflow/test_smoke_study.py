@@ -16,7 +16,7 @@ import pytest
 from conftest import SMOKE, environment, project_copy, snakemake, succeeded
 
 from mergescale import config as study_config
-from mergescale.stages.draws import draw
+from mergescale.stages.draws import draw_sets
 from mergescale.stages.scores import COLUMNS
 
 pytestmark = pytest.mark.slow
@@ -51,9 +51,8 @@ def drawn(config: dict) -> dict[str, tuple[str, ...]]:
     """The categories of each draw, by its name in paths."""
     categories = study_config.categories(config)
     return {
-        f"n{count}-s{seed}": draw(count, seed, categories)
-        for count in config["draws"]["counts"]
-        for seed in config["draws"]["seeds"]
+        f"n{count}-s{seed}": names
+        for (count, seed), names in draw_sets(**config["draws"], categories=categories).items()
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mergescale import config as study
 from mergescale.figures.registry import figure_names
 from mergescale.provenance.digests import code_digest, method_digest
-from mergescale.stages.draws import draw
+from mergescale.stages.draws import draw_sets
 from mergescale_snakemake.guard import guard_run
 from mergescale_snakemake.job_resources import resource_functions
 from mergescale_snakemake.job_server import start_job_server
@@ -27,9 +27,11 @@ BASES = config["bases"]
 METHODS = study.methods(config)
 HELD_IN = config["tasks"]["held_in"]
 HELD_OUT = config["tasks"]["held_out"]
-DRAWS = [
-    f"n{count}-s{seed}" for count in config["draws"]["counts"] for seed in config["draws"]["seeds"]
-]
+# {draw: the categories whose experts it merges}
+DRAWS = {
+    f"n{count}-s{seed}": drawn
+    for (count, seed), drawn in draw_sets(**config["draws"], categories=list(HELD_IN)).items()
+}
 # Kinds of statistics files that the study's methods need of each expert; most need none.
 STATISTICS = study.statistics_kinds(config)
 FORMATS = ["pdf", "svg", "png"]
@@ -101,8 +103,7 @@ def files_of(folder):
 
 def constituents(wildcards):
     """The categories whose experts a draw merges."""
-    count, seed = wildcards.draw.removeprefix("n").split("-s")
-    return draw(int(count), int(seed), list(HELD_IN))
+    return DRAWS[wildcards.draw]
 
 
 def statistics_files(wildcards):

@@ -84,12 +84,23 @@ def normalize(scores: pd.DataFrame, draws: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_by_draw(normalized: pd.DataFrame) -> pd.DataFrame:
-    """One value per cell and seed: the mean over datasets, then over categories.
+    """One value per cell and draw: the mean over datasets, then over categories, then over seeds.
 
-    The order matters: a category counts once, however many datasets it has.
+    The order matters: a category counts once, however many datasets it has. Seeds that drew the
+    same set of experts are one draw, and so are all seeds of the multitask model on held-out
+    tasks, as it has no experts there.
+
+    Returns:
+        The columns CELL, draw (the categories, joined by semicolons) and value.
     """
     by_category = normalized.groupby([*CELL, "seed", "category"], sort=False)["normalized"].mean()
-    return by_category.groupby([*CELL, "seed"], sort=False).mean().rename("value").reset_index()
+    by_seed = by_category.groupby([*CELL, "seed"], sort=False).mean().rename("value").reset_index()
+    held_in = normalized[normalized["role"] == HELD_IN]
+    sets = held_in.groupby(["count", "seed"])["category"].agg(lambda c: ";".join(sorted(set(c))))
+    by_seed = by_seed.merge(sets.rename("draw").reset_index(), on=["count", "seed"], how="left")
+    without_experts = (by_seed["method"] == MULTITASK) & (by_seed["role"] == HELD_OUT)
+    by_seed["draw"] = by_seed["draw"].mask(without_experts).fillna("")
+    return by_seed.groupby([*CELL, "draw"], sort=False)["value"].mean().reset_index()
 
 
 def aggregate(normalized: pd.DataFrame) -> pd.DataFrame:
@@ -101,8 +112,8 @@ def aggregate(normalized: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per size, base, role, method and count, with the columns PERFORMANCE: spread_low
         and spread_high are the lowest and the highest draw; std (n - 1) is empty for a single
-        draw. Datasets without a normalized value (reference 0) are left out; a cell with none left
-        keeps its row with an empty mean and 0 draws.
+        draw, as where all seeds draw the same set. Datasets without a normalized value (reference
+        0) are left out; a cell with none left keeps its row with an empty mean and 0 draws.
     """
     cells = mean_by_draw(normalized).groupby(CELL, sort=False)["value"]
     performance = cells.agg(

@@ -37,19 +37,16 @@ class Spread:
     between_methods: float = float("nan")
 
 
-def spread_of_draws(tables: Sequence[PerformanceTable], normalized: pd.DataFrame) -> list[Spread]:
+def spread_of_draws(tables: Sequence[PerformanceTable]) -> list[Spread]:
     """The spread of the draws of each table, beside the differences between the methods.
 
     Cells whose draws cannot differ are left out: counts of which all draws are the same set, and
     the multitask model on held-out tasks, which has no constituents.
     """
-    varied = varied_counts(normalized)
     spreads = []
     for table in tables:
         cells = table.rows.dropna(subset=["mean"])
-        cells = cells[cells["count"].isin(varied) & (cells["draws"] > 1)]
-        if table.role == HELD_OUT:
-            cells = cells[cells["method"] != MULTITASK]
+        cells = cells[cells["draws"] > 1]
         if cells.empty:
             spreads.append(Spread(table.title, 0))
             continue

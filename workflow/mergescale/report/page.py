@@ -78,7 +78,7 @@ def write_report(
             tables=performance_tables,
             all_tasks=all_tasks,
             learned=contents.learned_by_size(all_tasks),
-            spreads=uncertainty.spread_of_draws(performance_tables, normalized_rows),
+            spreads=uncertainty.spread_of_draws(performance_tables),
             varied_counts=uncertainty.varied_counts(normalized_rows),
             num_scores=len(normalized_rows),
             titles=dict(zip(all_tasks.rows["task"], all_tasks.rows["title"], strict=True)),
