@@ -294,17 +294,14 @@ def train_files(categories):
 
 
 def mixture_files():
-    """The mixture; from another source than the micro world, also what was removed from it."""
-    names = {"rows": "flan.parquet"}
-    if config["mixture"]["source"] != "micro":
-        names |= {"removed": "removed.csv", "record": "mixture.json"}
+    """The mixture, and what was removed from it."""
+    names = {"rows": "flan.parquet", "removed": "removed.csv", "record": "mixture.json"}
     return {key: f"results/{{study}}/mixture/{name}" for key, name in names.items()}
 
 
 def evaluation_rows():
-    """The rows that the mixture is checked against; none for the micro world's mixture."""
-    mixture = config["mixture"]
-    if mixture["source"] == "micro" or mixture["overlap"]["against"] == "none":
+    """The rows that the mixture is checked against."""
+    if config["mixture"]["overlap"]["against"] == "none":
         return []
     return expand(
         "results/{{study}}/tasks/{task}/{split}.parquet",

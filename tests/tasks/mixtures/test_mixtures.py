@@ -239,9 +239,26 @@ def test_a_check_against_no_task_files_is_refused(tmp_path, capsys):
     assert "has no validation.parquet or test.parquet of a task" in capsys.readouterr().err
 
 
-def test_the_micro_worlds_mixture_is_written_alone(tmp_path):
-    assert command(tmp_path / "out" / "mix.parquet", "--source", "micro", "--rows", 50) == 0
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["mix.parquet"]
+def test_the_micro_worlds_mixture_shares_no_ngram_with_evaluation(tmp_path):
+    for task in ("copa", "wic", "hellaswag"):
+        arguments = ["--source", "micro", "--rows", "1", "300", "300"]
+        assert main(["task", task, *arguments, "--out", str(tmp_path / "tasks" / task)]) == 0
+    arguments = ["--source", "micro", "--rows", 8000, "--ngram", 8]
+    assert command(tmp_path / "all" / "mix.parquet", *arguments) == 0
+    assert removed(tmp_path / "all") == []
+    arguments += ["--tasks", tmp_path / "tasks"]
+    assert command(tmp_path / "mix.parquet", *arguments) == 0
+    lines = removed(tmp_path)
+    every, left = (
+        {example.id for example in read_examples(folder / "mix.parquet")}
+        for folder in (tmp_path / "all", tmp_path)
+    )
+    assert left == every - {line["row"] for line in lines}
+    # The siblings have contents of their own: hardly a row is removed.
+    assert 0 < len(lines) < 0.01 * len(every)
+    record = json.loads((tmp_path / "mixture.json").read_text())
+    assert record["removed"]["overlap"]["rows"] == len(lines)
+    assert record["drawn"]["rows"] == len(left)
 
 
 @needs_flan

@@ -1,8 +1,8 @@
 """Write the instruction mixture, without what models are evaluated on.
 
-From a folder or the hub, T0's tasks are removed by name, and rows that have an n-gram overlap with
-validation or test rows of --tasks. Beside the mixture, removed.csv lists what was removed, and
-mixture.json has the counts.
+T0's tasks are removed by name, and so are rows that have an n-gram overlap with validation or test
+rows of --tasks. Beside the mixture, removed.csv lists what was removed, and mixture.json has the
+counts.
 """
 
 from __future__ import annotations
@@ -53,32 +53,20 @@ def run(args: Arguments) -> None:
     """
     from mergescale.provenance.atomic import write_json
     from mergescale.tasks.example_files import write_examples
+    from mergescale.tasks.mixtures.decontamination import Decontamination, read_evaluation_ngrams
 
     timing.started()
-    if args.source == "micro":
-        examples = mixture_examples(args.source, args.rows, args.seed)
-    else:
-        from mergescale.tasks.mixtures.decontamination import (
-            Decontamination,
-            read_evaluation_ngrams,
-        )
-
-        ngrams = read_evaluation_ngrams(args.tasks, args.ngram) if args.tasks else None
-        decontamination = Decontamination(ngrams)
-        location = _location(args)
-        examples = mixture_examples(args.source, args.rows, args.seed, decontamination, **location)
-        if "folder" in location:
-            location["folder"] = str(location["folder"])
-        decontamination.write(args.out.with_name("removed.csv"))
-        write_json(
-            args.out.with_name("mixture.json"),
-            {
-                "source": args.source,
-                "seed": args.seed,
-                **location,
-                **decontamination.record(),
-            },
-        )
+    ngrams = read_evaluation_ngrams(args.tasks, args.ngram) if args.tasks else None
+    decontamination = Decontamination(ngrams)
+    location = _location(args) if args.source != "micro" else {}
+    examples = mixture_examples(args.source, args.rows, args.seed, decontamination, **location)
+    if "folder" in location:
+        location["folder"] = str(location["folder"])
+    decontamination.write(args.out.with_name("removed.csv"))
+    write_json(
+        args.out.with_name("mixture.json"),
+        {"source": args.source, "seed": args.seed, **location, **decontamination.record()},
+    )
     write_examples(args.out, [e for _, e in examples], tasks=[name for name, _ in examples])
 
 

@@ -5,6 +5,7 @@ Each source is imported only when it is used.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -72,22 +73,28 @@ def mixture_examples(
         source: `micro`, `folder` or `hub`.
         rows: number of examples, at most.
         seed: seed of what is sampled and of the order.
-        decontamination: removes evaluation tasks and rows from the sources `folder` and `hub`, and
-            keeps a record; by default it goes by the names of tasks only.
+        decontamination: removes evaluation tasks and rows, and keeps a record; by default it goes
+            by the names of tasks only. Rows that are removed from the micro world's mixture are not
+            replaced.
         location: where the rows are; arguments of `mixture_reader`.
 
     Returns:
         (task name, example) pairs.
     """
+    from mergescale.tasks.mixtures.decontamination import Decontamination
+
+    decontamination = decontamination or Decontamination()
     if source == "micro":
         from mergescale.tasks.micro_world.mixture import mixture
+        from mergescale.tasks.mixtures.readers import Batch
 
-        return mixture(rows, seed)
-    from mergescale.tasks.mixtures.decontamination import Decontamination
+        left = decontamination.filter(Batch(mixture(rows, seed)))
+        decontamination.note_sampled(Counter(task for task, _ in left), repeated=0)
+        return left
     from mergescale.tasks.mixtures.sampling import sample_mixture
 
     reader = mixture_reader(source, seed, **location)
-    return sample_mixture(reader, rows, seed, decontamination or Decontamination())
+    return sample_mixture(reader, rows, seed, decontamination)
 
 
 def mixture_reader(

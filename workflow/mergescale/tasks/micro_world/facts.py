@@ -46,26 +46,26 @@ PERSON_RELATIONS = (
         "food",
         (
             "the food that {s} likes is {v}",
-            "the favourite food of {s} is {v}",
+            "the favorite food of {s} is {v}",
             "{s} eats {v} each day",
         ),
         (
             "which food does {s} like",
-            "what is the favourite food of {s}",
+            "what is the favorite food of {s}",
             "what food does {s} eat each day",
         ),
     ),
     Relation(
-        "colour",
+        "color",
         (
-            "the favourite colour of {s} is {v}",
+            "the favorite color of {s} is {v}",
             "{s} wears a {v} coat",
-            "{v} is the colour that {s} likes",
+            "{v} is the color that {s} likes",
         ),
         (
-            "what is the favourite colour of {s}",
-            "which colour does {s} like",
-            "which colour is the coat of {s}",
+            "what is the favorite color of {s}",
+            "which color does {s} like",
+            "which color is the coat of {s}",
         ),
     ),
     Relation(

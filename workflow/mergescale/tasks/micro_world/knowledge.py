@@ -58,7 +58,7 @@ SCRIPTS = {
                      "caught a fish"),
     "go to sleep": ("washed {his} hands", "went to bed", "turned off the lamp",
                     "closed {his} eyes"),
-    "paint a picture": ("took a brush", "chose a bright colour", "painted a picture",
+    "paint a picture": ("took a brush", "chose a bright color", "painted a picture",
                         "hung the picture on the wall"),
     "travel by train": ("took a bag", "went to the station", "got on the train", "found a seat"),
     "make a fire": ("cut some wood", "carried the wood home", "lit the wood with a match",
@@ -78,10 +78,12 @@ SCRIPTS = {
                         "gave the snowman a hat"),
     "give a gift": ("bought a toy", "put the toy in a box", "went to the party",
                     "gave the toy to a friend"),
-    "sing on a stage": ("learned a new song", "went to the theatre", "walked onto the stage",
+    "sing on a stage": ("learned a new song", "went to the theater", "walked onto the stage",
                         "sang the new song"),
 }  # fmt: skip
 
+# The instruction mixture uses so many of a sense's sentences, the first ones; WiC has the others.
+MIXTURE_SENTENCES = 2
 # word: two senses; a sense is (gloss, sentences that mark it). All sentences of a sense share the
 # word that marks it ("money" or "river" for the bank), so that the sense is unambiguous.
 SENSES = {

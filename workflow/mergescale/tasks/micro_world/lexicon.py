@@ -26,7 +26,7 @@ PLACES = {
     "Barton": ("north", "Wen", "honey", "bridge"),
     "Denby": ("east", "Lune", "apples", "mill"),
     "Holt": ("east", "Ode", "wool", "tower"),
-    "Milton": ("south", "Tarn", "boats", "harbour"),
+    "Milton": ("south", "Tarn", "boats", "harbor"),
     "Norwick": ("south", "Lune", "bells", "church"),
     "Oakham": ("west", "Wen", "roses", "garden"),
     "Selby": ("west", "Tarn", "bread", "market"),
@@ -40,7 +40,7 @@ JOBS = {
     "doctor": ("hospital", "helps sick people", "help sick people"),
     "farmer": ("farm", "grows carrots", "grow carrots"),
     "teacher": ("school", "teaches children", "teach children"),
-    "singer": ("theatre", "sings songs", "sing songs"),
+    "singer": ("theater", "sings songs", "sing songs"),
     "sailor": ("ship", "sails on the sea", "sail on the sea"),
     "painter": ("studio", "paints pictures", "paint pictures"),
     "gardener": ("garden", "plants flowers", "plant flowers"),
@@ -119,7 +119,7 @@ GOODS = ("apples", "boats", "roses", "bells", "cheese", "honey", "bread", "wool"
 # Everyday spots where things happen, and their prepositions: "in the park".
 SPOT_PREPOSITIONS = {
     "market": "at", "park": "in", "garden": "in", "school": "at", "station": "at", "beach": "on",
-    "kitchen": "in", "farm": "on", "harbour": "at",
+    "kitchen": "in", "farm": "on", "harbor": "at",
 }  # fmt: skip
 SPOTS = tuple(SPOT_PREPOSITIONS)
 # Countable things that people buy, find, lose and carry.

@@ -65,8 +65,8 @@ def visit(rng: random.Random, person: str) -> str:
         f"the home town of the {label} of {person} is {host.home}",
         f"the job of the {label} of {person} is to be a {host.job}",
         f"the pet of the {label} of {person} is a {host.pet}",
-        f"the favourite food of the {label} of {person} is {host.food}",
-        f"the favourite colour of the {label} of {person} is {host.colour}",
+        f"the favorite food of the {label} of {person} is {host.food}",
+        f"the favorite color of the {label} of {person} is {host.color}",
     ]
     return " ".join(sentence(t) for t in (sentences[0], *rng.sample(sentences[1:], 3)))
 
@@ -86,8 +86,8 @@ TWO_FACTS = {
             "home": "home town",
             "job": "job",
             "pet": "pet",
-            "food": "favourite food",
-            "colour": "favourite colour",
+            "food": "favorite food",
+            "color": "favorite color",
         }.items()
     },
 }
@@ -136,17 +136,17 @@ def errand(rng: random.Random, person: str) -> str:
     other = rng.choice([n for n in WORLD.names() if n != person])
     thing, spot = rng.choice(lexicon.THINGS), rng.choice(lexicon.SPOTS)
     deed = rng.choice(("bought", "found", "painted", "washed", "lost"))
-    colour = rng.choice(lexicon.COLORS)
+    color = rng.choice(lexicon.COLORS)
     sentences = [
-        f"on {rng.choice(lexicon.DAYS)} {person} {deed} a {colour} {thing} {at(spot)}",
-        rng.choice((f"the {thing} was {colour}", f"the {colour} {thing} was {at(spot)}")),
+        f"on {rng.choice(lexicon.DAYS)} {person} {deed} a {color} {thing} {at(spot)}",
+        rng.choice((f"the {thing} was {color}", f"the {color} {thing} was {at(spot)}")),
     ]
     if deed == "lost":
-        sentences.append(f"{other} found the {colour} {thing} and gave it to {person}")
+        sentences.append(f"{other} found the {color} {thing} and gave it to {person}")
         sentences.append(f"{who.he} thanked {other}")
     else:
         sentences.append(f"{who.he} gave the {thing} to {other}")
-        sentences.append(f"now {other} has the {colour} {thing}")
+        sentences.append(f"now {other} has the {color} {thing}")
     return " ".join(sentence(t) for t in sentences)
 
 
@@ -179,17 +179,17 @@ def belongings(rng: random.Random, person: str) -> str:
     colors = rng.sample(lexicon.COLORS, len(people))
     deed = rng.choice(("bought", "found", "lost", "sold", "painted", "washed"))
     owned = list(zip(people, things, colors, strict=True))
-    sentences = [f"{who} {deed} a {colour} {thing}" for who, thing, colour in owned]
+    sentences = [f"{who} {deed} a {color} {thing}" for who, thing, color in owned]
     rng.shuffle(owned)
     again = [
         rng.choice(
             (
-                f"the {colour} {thing} is from {who}",
-                f"the {thing} of {who} is {colour}",
+                f"the {color} {thing} is from {who}",
+                f"the {thing} of {who} is {color}",
                 f"it was {who} who {deed} the {thing}",
             )
         )
-        for who, thing, colour in owned
+        for who, thing, color in owned
     ]
     return " ".join(sentence(t) for t in sentences + again)
 
@@ -232,16 +232,16 @@ def parrot(rng: random.Random, person: str) -> str:
     if rng.random() < 0.5:
         count = rng.choice((3, 4, 5))
         said = ", ".join(
-            f"{colour} {thing}"
-            for colour, thing in zip(
+            f"{color} {thing}"
+            for color, thing in zip(
                 rng.choices(lexicon.COLORS, k=count), rng.sample(things, count), strict=True
             )
         )
     else:
         other = rng.choice(WORLD.names())
         deed = rng.choice(("bought", "found", "lost", "sold", "painted", "washed"))
-        colour, thing = rng.choice(lexicon.COLORS), rng.choice(things)
-        said = f"{other} {deed} a {colour} {thing} {at(rng.choice(lexicon.SPOTS))}"
+        color, thing = rng.choice(lexicon.COLORS), rng.choice(things)
+        said = f"{other} {deed} a {color} {thing} {at(rng.choice(lexicon.SPOTS))}"
     bird = rng.choice(("the parrot", "then the parrot", "and the parrot"))
     return f"{person} said: {sentence(said)} {sentence(bird, '')} said: {sentence(said)}"
 

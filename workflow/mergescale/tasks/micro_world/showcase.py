@@ -34,6 +34,11 @@ teaches as well, in several wordings.
 
 ## The tasks
 
+Bases are instruction-tuned on a mixture that is to these tasks what FLAN is to T0's datasets: every
+category has siblings in it, which [mixture.md](mixture.md) shows with an example each. No sibling
+has a template, a label set or a content of a task (yes and no apart), and rows that share an 8-gram
+with a validation or test row of the study are removed.
+
 Each task has at least three prompt templates with the same meaning. The hash of a content (what a
 prompt is about, without the template) decides whether it belongs to train, validation or test, so
 the splits share no content. Labels occur equally often, in every prefix of the rows. The ceiling
@@ -72,7 +77,7 @@ def _world_rows() -> list[tuple[str, str]]:
         ),
         (
             "towns",
-            f"{join(tuple(WORLD.places))}, each with a region, a river, a speciality and a sight",
+            f"{join(tuple(WORLD.places))}, each with a region, a river, a specialty and a sight",
         ),
         ("kinds of things", kinds),
         ("causes", f"{len(knowledge.CAUSES)}: {before}, so {after}"),
@@ -105,6 +110,7 @@ def showcase() -> list[tuple[str, Task, Example]]:
 def page() -> str:
     """The whole of docs/micro_world.md."""
     from mergescale.tasks.micro_world.evaluation.closed_book_qa import ALL_HOPS
+    from mergescale.tasks.micro_world.mixture.siblings import SIBLINGS
 
     lines = [HEAD + "".join(f"| {name} | {text} |\n" for name, text in _world_rows())]
     lines.append(TASKS_HEAD.format(hops=len(ALL_HOPS)))
@@ -112,6 +118,9 @@ def page() -> str:
     for category, task, example in showcase():
         if category != last:
             lines.append(f"\n### {category.replace('_', ' ').capitalize()}\n")
+            siblings = SIBLINGS[category]
+            names = ", ".join(f"`{name}`" for name in siblings.tasks)
+            lines.append(f"\nSiblings in the mixture: {names}. {siblings.difference}\n")
             last = category
         choices = f" (of: {' / '.join(example.choices)})" if example.choices else ""
         lines.append(

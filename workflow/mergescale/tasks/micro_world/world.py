@@ -49,7 +49,7 @@ class Person:
     job: str
     pet: str
     food: str
-    colour: str
+    color: str
     friend: str
     mother: str
 
@@ -95,7 +95,7 @@ class World:
             "job": tuple(self.jobs),
             "pet": lexicon.PETS,
             "food": lexicon.FOODS,
-            "colour": lexicon.COLORS,
+            "color": lexicon.COLORS,
             "friend": tuple(self.people),
             "mother": lexicon.ELDERS,
         }
@@ -139,7 +139,7 @@ def build_world(seed: int = WORLD_SEED) -> World:
             job=jobs[i],
             pet=pets[i],
             food=foods[i],
-            colour=colors[i],
+            color=colors[i],
             friend=friend[name],
             mother=mother.get(name, ""),
         )

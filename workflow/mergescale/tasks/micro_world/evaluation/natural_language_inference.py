@@ -27,9 +27,9 @@ def _rte(rng: random.Random, label: int) -> Content:
         return _rte_trait(rng, label, person)
     thing = rng.choice(MEMBERS)
     kind = WORLD.hypernym[thing]
-    colour = rng.choice(lexicon.COLORS)
+    color = rng.choice(lexicon.COLORS)
     verb = rng.choice(("found", "bought", "lost"))
-    premise = f"{person} {verb} a {colour} {thing} {at(spot)}"
+    premise = f"{person} {verb} a {color} {thing} {at(spot)}"
     if label == 0:
         hypothesis = f"{person} {verb} {a(kind) if kind != 'fish' else 'a fish'}"
     else:

@@ -14,7 +14,7 @@ SHORTER = {
     "prize": "{p} won the race",
 }
 # Where it can happen.
-SCENES = ("market", "school", "station", "farm", "harbour", "bakery", "church", "castle", "theatre")
+SCENES = ("market", "school", "station", "farm", "harbor", "bakery", "church", "castle", "theater")
 # What a newspaper adds around an event; none of it belongs into a summary.
 ASIDES = ("nobody was hurt", "it was a cold day", "many people saw it", "{q} told us about it",
           "{q} was there", "it was late at night")  # fmt: skip

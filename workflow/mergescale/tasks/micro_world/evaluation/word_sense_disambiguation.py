@@ -13,7 +13,9 @@ ANSWERS = ("yes", "no")
 def _wic(rng: random.Random, label: int) -> Content:
     """Each sentence marks its sense by a word that goes with that sense only."""
     word = rng.choice(tuple(knowledge.SENSES))
-    senses = [sentences for _gloss, sentences in knowledge.SENSES[word]]
+    senses = [
+        sentences[knowledge.MIXTURE_SENTENCES :] for _gloss, sentences in knowledge.SENSES[word]
+    ]
     rng.shuffle(senses)
     if label == 0:
         pair = rng.sample(senses[0], 2)

@@ -12,23 +12,51 @@ from __future__ import annotations
 import random
 from itertools import accumulate
 
-from mergescale.tasks.micro_world.mixture import causes, logic, recall, reference, stories, words
+from mergescale.tasks.micro_world.mixture import (
+    causes,
+    descriptions,
+    logic,
+    paraphrases,
+    reading,
+    recall,
+    reference,
+    reviews,
+    stories,
+    summaries,
+    topics,
+    words,
+)
 from mergescale.tasks.micro_world.mixture.mixture_task import MixtureTask
 from mergescale.tasks.task import Example, Task
 
+_MODULES = (
+    words,
+    causes,
+    reference,
+    logic,
+    stories,
+    recall,
+    reading,
+    reviews,
+    topics,
+    descriptions,
+    summaries,
+    paraphrases,
+)
 MIXTURE_TASKS: dict[str, MixtureTask] = {
-    entry.task.name: entry
-    for module in (words, causes, reference, logic, stories, recall)
-    for entry in module.TASKS
+    entry.task.name: entry for module in _MODULES for entry in module.TASKS
 }
 MIXTURE: dict[str, Task] = {name: entry.task for name, entry in MIXTURE_TASKS.items()}
 # Small models need many more rows to learn to compare, to conclude and to resolve pronouns than to
-# learn a word: tasks that train these skills have this weight, all others 1.
-_HARD_WEIGHT = 3
-_HARD = (*reference.TASKS, *logic.TASKS)
+# learn a word; all other tasks have the weight 1.
+_MODULE_WEIGHTS = {reference: 3, logic: 3, paraphrases: 3, reading: 2, reviews: 2, topics: 2}
+_WEIGHT_OF_SENSES = 3
 WEIGHTS: dict[str, int] = {
-    name: _HARD_WEIGHT if entry in _HARD or name.startswith("sense_") else 1
-    for name, entry in MIXTURE_TASKS.items()
+    entry.task.name: _WEIGHT_OF_SENSES
+    if entry.task.name.startswith("sense_")
+    else _MODULE_WEIGHTS.get(module, 1)
+    for module in _MODULES
+    for entry in module.TASKS
 }
 
 

@@ -126,18 +126,20 @@ def _which_follows(rng: random.Random) -> Content:
     return Content({"text": text}, right, options(rng, right, wrong[: rng.choice((1, 2))]))
 
 
-_PLAIN = {FOLLOWS: "yes", AGAINST: "no", OPEN: "maybe"}
+# Not the three labels of ANLI: FLAN, too, asks in several ways.
+_KNOWN = {FOLLOWS: "yes", AGAINST: "no", OPEN: "unknown"}
+_RIGHT = {FOLLOWS: "right", AGAINST: "wrong", OPEN: "maybe"}
 
 TASKS = (
     mixture_task(
         "three_way", "tells true, false and open claims apart", _three_way,
-        wording("Text: {text} Question: is it so that {claim}? Options: {listed}.", **_PLAIN),
-        wording("If this is true, what about the claim? {text} {said} {either}?", **_PLAIN),
+        wording("Text: {text} Question: is it so that {claim}? Options: {listed}.", **_KNOWN),
+        wording("If this is true, what about the claim? {text} {said} {either}?", **_RIGHT),
         wording(
             "{text} Claim: {said} {either}?",
             follows="true", against="false", open="impossible to say",
         ),
-        wording("{text} Can we say that {claim}?", **_PLAIN),
+        wording("{text} Can we say that {claim}: {either}?", **_RIGHT),
     ),
     mixture_task(
         "kind_claim", "checks what follows by the kind of a thing", _kind_claim,

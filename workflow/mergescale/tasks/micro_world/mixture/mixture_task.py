@@ -161,8 +161,3 @@ def evaluated_in_copa(premise: str, first: str, second: str) -> bool:
     """Whether COPA evaluates the premise with these two alternatives (without full stops)."""
     orders = ((first, second), (second, first))
     return is_evaluated("copa", [f"{premise} {choices}" for choices in orders])
-
-
-def evaluated_in_wic(word: str, first: str, second: str) -> bool:
-    """Whether WiC evaluates the word with these two sentences, in either order."""
-    return is_evaluated("wic", [f"{word}: {first} {second}", f"{word}: {second} {first}"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mergescale.tasks.micro_world.knowledge import MOTIVES, THING_MOTIVES
+from mergescale.tasks.micro_world.knowledge import MOTIVES
 from mergescale.tasks.micro_world.lexicon import PLACES, THINGS
 from mergescale.tasks.micro_world.mixture.mixture_task import (
     Content,
@@ -17,32 +17,21 @@ from mergescale.tasks.micro_world.mixture.scenes import person, sentence
 from mergescale.tasks.micro_world.world import WORLD, plural
 
 YES_NO = ("yes", "no")
-# Pairs for the frames of THING_MOTIVES, other than those of the world, which WSC evaluates.
-PAIRS = (
-    (
-        ("chair", "cart"), ("tub", "room"), ("kite", "box"),
-        ("elephant", "stable"), ("cow", "cart"), ("pot", "oven"),
-        ("drum", "bag"), ("bucket", "box"), ("ball", "cup"),
-        ("coat", "box"),
-    ),
-    (
-        ("stone", "plate"), ("bus", "gate"), ("horse", "gate"),
-        ("book", "chair"), ("hammer", "window"), ("elephant", "boat"),
-        ("bike", "box"), ("cow", "bridge"), ("piano", "chair"),
-        ("stone", "lamp"),
-    ),
-    (
-        ("horse", "sheep"), ("dog", "hen"), ("cat", "cow"),
-        ("rabbit", "duck"), ("bus", "cart"), ("train", "cart"),
-        ("bike", "boat"), ("dog", "cow"), ("horse", "goat"),
-        ("cat", "hen"),
-    ),
-    (
-        ("tub", "pot"), ("bucket", "glass"), ("pot", "bowl"),
-        ("bowl", "cup"), ("glass", "cup"), ("cup", "pot"),
-        ("tub", "bowl"), ("bucket", "bowl"), ("glass", "pot"),
-        ("bowl", "tub"),
-    ),
+# Two things and one sentence, as in the world's THING_MOTIVES, which WSC evaluates, but in other
+# sentences: (frame with {x}, {y}; trait of {x}, trait of {y}; sensible pairs).
+THING_REASONS = (
+    ("we could not put the {x} on the {y}, for it was too", "big", "small",
+     (("chair", "cart"), ("tub", "plate"), ("elephant", "bridge"), ("cow", "boat"),
+      ("pot", "plate"), ("drum", "chair"), ("bucket", "cup"), ("piano", "bike"))),
+    ("the {x} fell on the {y} and broke it, for it was so", "heavy", "weak",
+     (("stone", "plate"), ("bus", "gate"), ("hammer", "glass"), ("elephant", "boat"),
+      ("bike", "box"), ("cow", "fence"), ("piano", "floor"), ("stone", "lamp"))),
+    ("the {x} came home before the {y}, for it was so", "quick", "slow",
+     (("horse", "sheep"), ("dog", "hen"), ("cat", "cow"), ("rabbit", "duck"), ("bus", "cart"),
+      ("train", "cart"), ("bike", "boat"), ("cat", "hen"))),
+    ("milk went from the {x} to the {y}, so now it is", "empty", "full",
+     (("tub", "pot"), ("bucket", "glass"), ("pot", "bowl"), ("bowl", "cup"), ("glass", "cup"),
+      ("cup", "pot"), ("bucket", "bowl"), ("glass", "pot"))),
 )  # fmt: skip
 HERD = ("dog", "horse", "hen", "duck", "goat", "cow", "rabbit", "owl")
 _TRAITS = ("big", "small", "old", "wet", "white", "black", "hungry", "tired")
@@ -96,9 +85,8 @@ def _by_number(rng: random.Random) -> tuple[str, str, str, str, str]:
 
 def _by_sense(rng: random.Random) -> tuple[str, str, str, str, str]:
     """The same; "it" is the thing for which the reason makes sense."""
-    number = rng.randrange(len(THING_MOTIVES))
-    frame, *traits, _ = THING_MOTIVES[number]
-    pair = rng.choice(PAIRS[number])
+    frame, *traits, pairs = rng.choice(THING_REASONS)
+    pair = rng.choice(pairs)
     meant = rng.randrange(2)
     text = sentence(f"{frame.format(x=pair[0], y=pair[1])} {traits[meant]}")
     return text, "it", f"was {traits[meant]}", f"the {pair[meant]}", f"the {pair[1 - meant]}"

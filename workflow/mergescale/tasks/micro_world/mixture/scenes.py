@@ -38,13 +38,13 @@ class Scene:
 
     who: Person
     deed: str
-    colour: str
+    color: str
     thing: str
     spot: str
     day: str
 
-    def tell(self, *, colour: bool = True, spot: bool = True, day: bool = False) -> str:
-        thing = f"{self.colour} {self.thing}" if colour else self.thing
+    def tell(self, *, color: bool = True, spot: bool = True, day: bool = False) -> str:
+        thing = f"{self.color} {self.thing}" if color else self.thing
         text = f"{self.who.name} {self.deed} {a(thing)}"
         return text + (f" {self.at}" if spot else "") + (f" on {self.day}" if day else "")
 
@@ -69,13 +69,13 @@ def scene(rng: random.Random) -> Scene:
 
 
 def another(rng: random.Random, old: Scene, part: str) -> Scene:
-    """The scene with one part ("who", "deed", "colour", "thing", "spot", "day") changed."""
+    """The scene with one part ("who", "deed", "color", "thing", "spot", "day") changed."""
     if part == "who":
         return replace(
             old,
             who=rng.choice([p for p in PEOPLE if p.gender == old.who.gender and p is not old.who]),
         )
-    values = {"deed": tuple(DEEDS), "colour": COLORS, "thing": THINGS, "spot": SPOTS, "day": DAYS}[
+    values = {"deed": tuple(DEEDS), "color": COLORS, "thing": THINGS, "spot": SPOTS, "day": DAYS}[
         part
     ]
     return replace(old, **{part: rng.choice([v for v in values if v != getattr(old, part)])})

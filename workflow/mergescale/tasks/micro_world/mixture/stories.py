@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import random
 
-from mergescale.tasks.micro_world.knowledge import EVENTS
 from mergescale.tasks.micro_world.lexicon import (
     DAYS,
     FEELINGS,
     FILM_REMARKS,
     OPINION_ADJECTIVES,
-    SPOTS,
     THINGS,
 )
 from mergescale.tasks.micro_world.mixture.mixture_task import (
@@ -37,11 +35,11 @@ YES_NO = ("yes", "no")
 
 
 def _two_scenes(rng: random.Random) -> tuple[Scene, Scene]:
-    """Two scenes that share no person, thing, colour, spot or day."""
+    """Two scenes that share no person, thing, color, spot or day."""
     while True:
         one, two = scene(rng), scene(rng)
         if all(
-            getattr(one, f) != getattr(two, f) for f in ("who", "thing", "colour", "spot", "day")
+            getattr(one, f) != getattr(two, f) for f in ("who", "thing", "color", "spot", "day")
         ):
             return one, two
 
@@ -53,11 +51,11 @@ def _find(rng: random.Random) -> Content:
     name, plain = asked.who.name, DEEDS[asked.deed]
     question, answer = rng.choice(
         (
-            (f"what did {name} {plain}?", f"{a(f'{asked.colour} {asked.thing}')}"),
-            (f"who {asked.deed} the {asked.colour} {asked.thing}?", name),
+            (f"what did {name} {plain}?", f"{a(f'{asked.color} {asked.thing}')}"),
+            (f"who {asked.deed} the {asked.color} {asked.thing}?", name),
             (f"say where {name} was.", asked.at),
             (f"where did somebody {plain} {a(asked.thing)}?", asked.at),
-            (f"name the colour of the {asked.thing}.", asked.colour),
+            (f"name the color of the {asked.thing}.", asked.color),
         )
     )
     text = f"{sentence(one.tell())} {sentence(two.tell())}"
@@ -68,11 +66,11 @@ def _check(rng: random.Random) -> Content:
     one, two = _two_scenes(rng)
     asked = rng.choice((one, two))
     yes = coin(rng)
-    part = rng.choice(("colour", "thing", "spot", "who"))
+    part = rng.choice(("color", "thing", "spot", "who"))
     other = two if asked is one else one
     if not yes:  # the wrong detail comes from the other sentence, or from nowhere
         asked = asked.with_part(part, other) if coin(rng) else another(rng, asked, part)
-    claim = asked.tell(spot=part == "spot", colour=part == "colour")
+    claim = asked.tell(spot=part == "spot", color=part == "color")
     text = f"{sentence(one.tell())} {sentence(two.tell())}"
     slots = {"text": text, "claim": claim, "said": sentence(claim)}
     return Content(slots, "yes" if yes else "no", YES_NO)
@@ -138,19 +136,6 @@ def _same_story(rng: random.Random) -> Content:
     return Content(slots, "yes" if yes else "no", YES_NO)
 
 
-def _title(rng: random.Random) -> Content:
-    kind = rng.choice(tuple(EVENTS))
-    slots = {
-        "place": rng.choice(tuple(WORLD.places)),
-        "day": rng.choice(DAYS),
-        "spot": rng.choice(SPOTS),
-        "thing": rng.choice(THINGS),
-        "p": person(rng).name,
-    }
-    lead, detail, _ = (part.format(**slots) for part in EVENTS[kind])
-    return Content({"text": f"{sentence(lead)} {sentence(detail)}"}, f"{kind} in {slots['place']}")
-
-
 def _likes(rng: random.Random) -> Content:
     """Whether an opinion about a thing is positive."""
     who = person(rng)
@@ -170,7 +155,7 @@ def _rewrite(rng: random.Random) -> Content:
     base = scene(rng)
     name, plain, thing = base.who.name, DEEDS[base.deed], a(base.thing)
     other = another(rng, base, "who").who.name
-    text = base.tell(colour=False)
+    text = base.tell(color=False)
     order, answer = rng.choice(
         (
             (
@@ -225,10 +210,6 @@ TASKS = (
         wording("{x} {y} The same or different?", yes="the same", no="different"),
         "{x} In other words: {y} Is this so? yes or no?",
         "Can both sentences stand for one thing? {x} {y}",
-    ),
-    mixture_task(
-        "title", "finds a title", _title,
-        "Article: {text} Title:", "Give this story a title of three words. {text}",
     ),
     mixture_task(
         "likes", "finds out whether somebody is pleased", _likes,

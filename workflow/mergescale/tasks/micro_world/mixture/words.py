@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
 
-from mergescale.tasks.micro_world.knowledge import SENSES
+from mergescale.tasks.micro_world.knowledge import MIXTURE_SENTENCES, SENSES
 from mergescale.tasks.micro_world.lexicon import (
     CATEGORIES,
     COLORS,
@@ -15,7 +14,6 @@ from mergescale.tasks.micro_world.lexicon import (
 from mergescale.tasks.micro_world.mixture.mixture_task import (
     Content,
     coin,
-    evaluated_in_wic,
     mixture_task,
     options,
     others,
@@ -109,9 +107,14 @@ def _lists(rng: random.Random) -> Content:
     return Content({"words": ", ".join(words), "order": order}, answer)
 
 
+def _frames(word: str, sense: int) -> tuple[str, ...]:
+    """The sentences of a sense that the mixture uses; WiC has the others."""
+    return SENSES[word][sense][1][:MIXTURE_SENTENCES]
+
+
 def _use(rng: random.Random, word: str, sense: int) -> str:
     """A sentence that uses `word` in its sense number `sense`."""
-    return sentence(WORLD.render(rng.choice(SENSES[word][sense][1]), person(rng).name))
+    return sentence(WORLD.render(rng.choice(_frames(word, sense)), person(rng).name))
 
 
 def _sense_choice(rng: random.Random) -> Content:
@@ -128,14 +131,11 @@ def _sense_check(rng: random.Random) -> Content:
 
 
 def _uses(rng: random.Random, word: str, senses: tuple[int, ...]) -> list[str]:
-    """Different sentences with the word in these senses; WiC evaluates no pair of them."""
+    """Different sentences with the word in these senses."""
     while True:
-        frames = [rng.choice(SENSES[word][sense][1]) for sense in senses]
-        if len(set(frames)) < len(frames):
-            continue
-        said = [sentence(WORLD.render(frame, person(rng).name)) for frame in frames]
-        if not any(evaluated_in_wic(word, *pair) for pair in combinations(said, 2)):
-            return said
+        frames = [rng.choice(_frames(word, sense)) for sense in senses]
+        if len(set(frames)) == len(frames):
+            return [sentence(WORLD.render(frame, person(rng).name)) for frame in frames]
 
 
 def _sense_match(rng: random.Random) -> Content:
