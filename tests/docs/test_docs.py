@@ -57,6 +57,22 @@ def code(page: Path) -> list[str]:
     return [*commands(page.read_text(encoding="utf-8")), *re.findall(r"`([^`\n]+)`", prose(page))]
 
 
+def test_the_parameters_of_each_method_are_those_that_it_declares():
+    from mergescale.merging.registry import all_methods
+
+    page = (ROOT / "docs" / "merging.md").read_text(encoding="utf-8")
+    listed = page[page.index("### Parameters of each method") :].split("\n###")[0]
+    for name, method in all_methods().items():
+        required = [f"`{p.name}`" for p in method.parameters if len(p.values) > 1]
+        optional = [
+            f"`{p.name}` {p.values[0]}"
+            for p in method.parameters
+            if len(p.values) == 1 and not p.fixed
+        ]
+        row = f"| `{name}` | {', '.join(required)} | {', '.join(optional)} |".replace("|  |", "| |")
+        assert row.replace("|  |", "| |") in listed, row
+
+
 @each_page
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):

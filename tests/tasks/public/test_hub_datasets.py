@@ -208,6 +208,20 @@ def test_columns_that_the_hub_renamed_and_files_that_broke_are_named(hub_calls, 
     assert "fetch or write it again" in fault("qqp")
 
 
+def test_without_a_network_the_table_stops_at_the_first_dataset(monkeypatch, capsys):
+    calls = []
+
+    def offline(*call):
+        calls.append(call)
+        raise LocalEntryNotFoundError("outgoing traffic has been disabled")
+
+    monkeypatch.setattr(row_files, "snapshot", offline)
+    assert main(["datasets", "--source", "hub"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("mergescale: error: dataset dream: ") and "nor reachable" in error
+    assert len(calls) == 1
+
+
 def test_the_table_of_datasets_has_rows_templates_metric_and_chance(hub_calls, capsys):
     assert main(["datasets", "--source", "hub", "--held-out", "nli=anli", "coreference=wsc"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
