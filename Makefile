@@ -62,7 +62,7 @@ report: $(runtime)  ## make the study's report, one HTML file
 	$(snakemake) $(ARGS) results/$(name)/report.html $(study)
 
 test: $(development)  ## run all tests, including the smoke study from end to end
-	pytest $(ARGS)
+	pytest --numprocesses auto --dist loadfile $(ARGS)
 
 # The cluster is stopped whatever happens.
 test-slurm: $(development) $(plugin)  ## run the tests that start a SLURM cluster (root, Debian)

@@ -56,6 +56,27 @@ the multitask steps were then reduced. The default study has seed 2, so its test
 training and its samples of rows are new, but the tasks are the tuned ones: a task that beats
 chance zero-shot does so because it was made learnable.
 """
+CRITERIA = """
+## Criteria for bases and experts
+
+The paper's bases are strong and its experts are small moves: large models move little when they are
+fine-tuned, keep what they knew, and their merges can be compared. Small models trained on few tasks
+are none of this by themselves. These criteria were written down before the present mixture was
+tried. They look at bases and experts of a study with another seed than the default study's, on
+validation rows (`python benchmarks/regime.py STUDY` prints them), and never at a merge. At the
+largest size, for the instruction-tuned base:
+
+| criterion | bar |
+|---|---|
+| score of the base on a held-in category, zero-shot, over that of its expert | mean at least 0.6, each at least 0.35 |
+| score of an expert on its category, over the ceiling of 1 | mean at least 0.9 |
+| score of an expert on held-out tasks, over the base's | mean at least 0.97 |
+| relative norm of a task vector, the length of W - W0 over that of W0 | at most 0.05 |
+| held-out tasks on which the base is two standard errors above chance | 5 of 7; 4 of 7 at the second largest size |
+
+Every size is to be better than the one before in all of these means. The same numbers are looked at
+for the pre-trained base, without a bar.
+"""
 CORPUS_HEAD = """
 ## The corpus
 
@@ -127,7 +148,7 @@ def page() -> str:
             f"\n**{task.title}** (`{task.name}`, {task.metric}): {task.resembles}\n\n"
             f"> {example.input}\n>\n> **{example.target}**{choices}\n"
         )
-    lines.append(CORPUS_HEAD)
+    lines += [CRITERIA, CORPUS_HEAD]
     lines += [f"\n> {document}\n" for document in corpus(3, 0)]
     return "".join(lines)
 
