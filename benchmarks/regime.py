@@ -112,13 +112,17 @@ def report(study: Path, base: Path, tasks: dict, temporary: Path) -> None:
         error = (chance[task] * (1 - chance[task]) / rows[task]) ** 0.5
         clear = of_base[task] > chance[task] + 2 * error
         above += clear
-        print(f"  {task:26s} {of_base[task]:.3f} (chance {chance[task]:.3f}){' *' if clear else ''}")
+        star = " *" if clear else ""
+        print(f"  {task:26s} {of_base[task]:.3f} (chance {chance[task]:.3f}){star}")
     if ratios:
-        print(f"  base / expert, held-in: mean {fmean(ratios.values()):.3f}, least "
-              f"{min(ratios.values()):.3f}; experts {fmean(ceilings):.3f}; held-out kept "
-              f"{fmean(kept):.3f}; norm mean {fmean(norms):.4f}, largest {max(norms):.4f}")  # fmt: skip
-    print(f"  held-out tasks above chance: {above} of {len(held_out)}, mean "
-          f"{fmean(of_base[t] for t in held_out):.3f}")  # fmt: skip
+        print(
+            f"  base / expert, held-in: mean {fmean(ratios.values()):.3f}, "
+            f"least {min(ratios.values()):.3f}; experts {fmean(ceilings):.3f}; "
+            f"held-out kept {fmean(kept):.3f}; "
+            f"norm mean {fmean(norms):.4f}, largest {max(norms):.4f}"
+        )
+    mean = fmean(of_base[task] for task in held_out)
+    print(f"  held-out tasks above chance: {above} of {len(held_out)}, mean {mean:.3f}")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,18 @@ class EvaluationArguments:
     metadata: Annotated[dict, "fields to add to each score file"] = field(default_factory=dict)
     label: Annotated[str, "name of the progress bar"] = "scoring"
 
+    def load_evaluator(self, base: Path, *, with_validation: bool) -> Evaluator:
+        """Load a base with the tasks; see `load_evaluator`."""
+        return load_evaluator(
+            base,
+            tasks=self.tasks,
+            categories=self.categories,
+            scoring=self.scoring,
+            compute=self.compute,
+            cache=self.cache_dir,
+            validation_rows=self.validation_rows if with_validation else None,
+        )
+
 
 def load_evaluator(
     model: Path,

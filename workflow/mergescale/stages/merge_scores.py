@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mergescale.merging.method import LAMBDA, Method
 from mergescale.provenance.digests import method_digest, record_digest
-from mergescale.stages.evaluation_arguments import EvaluationArguments, load_evaluator
+from mergescale.stages.evaluation_arguments import EvaluationArguments
 
 if TYPE_CHECKING:
     from transformers.modeling_utils import PreTrainedModel
@@ -45,17 +45,8 @@ class Arguments:
 def run(args: Arguments) -> None:
     """Merge and score."""
     evaluation = args.evaluation
-    evaluator = load_evaluator(
-        args.base,
-        tasks=evaluation.tasks,
-        categories=evaluation.categories,
-        scoring=evaluation.scoring,
-        compute=evaluation.compute,
-        cache=evaluation.cache_dir,
-        validation_rows=evaluation.validation_rows,
-    )
     score_merges(
-        evaluator,
+        evaluation.load_evaluator(args.base, with_validation=True),
         Draw(args.base, args.experts, args.seed, args.statistics),
         args.methods,
         scores=evaluation.scores,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mergescale.stages.evaluation_arguments import EvaluationArguments, load_evaluator
+from mergescale.stages.evaluation_arguments import EvaluationArguments
 
 if TYPE_CHECKING:
     from mergescale.evaluation.evaluator import Evaluator
@@ -28,16 +28,8 @@ class Arguments:
 def run(args: Arguments) -> None:
     """Score the models."""
     evaluation = args.evaluation
-    evaluator = load_evaluator(
-        args.base,
-        tasks=evaluation.tasks,
-        categories=evaluation.categories,
-        scoring=evaluation.scoring,
-        compute=evaluation.compute,
-        cache=evaluation.cache_dir,
-    )
     score_references(
-        evaluator,
+        evaluation.load_evaluator(args.base, with_validation=False),
         base=args.base,
         multitask=args.multitask,
         experts=args.experts,
