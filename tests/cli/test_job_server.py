@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the job server 
 # A command that reports on its process, writes to both streams and ends as it is told.
 COMMAND = """
 import json, os, signal, sys, time
-from mergescale import __main__ as entry
+from mergescale.cli import entry
 
 def command():
     words = sys.argv[1:]

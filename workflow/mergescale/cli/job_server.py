@@ -149,7 +149,7 @@ class _Server:
             os.environ.pop(VARIABLE)
             os.chdir(request["folder"])
             sys.argv = ["mergescale", *request["words"]]
-            from mergescale.__main__ import run
+            from mergescale.cli.entry import run
 
             run()
         except SystemExit as end:  # a wrong command line, or --help
