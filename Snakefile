@@ -6,7 +6,8 @@ Run `snakemake` (all cores, by profiles/default) or `snakemake --cores 4`; for a
 The files of a study ({base} is pt or it, {draw} is n<count>-s<seed>; see results/README.md):
 
   results/{study}/tasks/{task}/{train,validation,test}.parquet, task.json     task data, prompts
-  results/{study}/corpus.parquet, mixture/flan.parquet, tokenizer/            training data of bases
+  results/{study}/corpus.parquet, tokenizer/                                  training data of bases
+  results/{study}/mixture/flan.parquet, removed.csv, mixture.json             the instruction mixture
   results/{study}/models/{size}/{base}/                                       base models
   results/{study}/models/{size}/{base}/experts/{category}/                    experts
   results/{study}/models/{size}/{base}/multitask/                             multitask models

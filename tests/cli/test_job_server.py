@@ -25,6 +25,8 @@ from mergescale.cli import entry
 
 def command():
     words = sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # as every command does
     about = {"words": words, "folder": os.getcwd(), "variable": os.environ.get("OWN"),
              "server": os.environ.get("MERGESCALE_JOB_SERVER"), "parent": os.getppid()}
     print(json.dumps(about), flush=True)
@@ -52,6 +54,8 @@ def server(tmp_path_factory):
     process = subprocess.Popen(
         [sys.executable, "-m", "mergescale.cli.job_server", str(listener.fileno()), "stand_in"],
         stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=(folder / "log").open("w"),
         pass_fds=[listener.fileno()],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
         start_new_session=True,

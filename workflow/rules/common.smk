@@ -320,6 +320,7 @@ def mixture_arguments():
         settings |= {key: mixture[key] for key in ("repo", "revision", "files")}
         settings |= {f"{key}_column": name for key, name in mixture["columns"].items()}
     if evaluation_rows():
-        settings["ngram"] = mixture["overlap"]["ngram"]
+        short = mixture["source"] == "micro"  # its sentences are
+        settings["ngram"] = mixture["overlap"].get("ngram", 8 if short else 13)
         settings["tasks"] = [f"results/{STUDY}/tasks/{task}" for task in study.tasks(config)]
     return flags({**settings, "rows": mixture["rows"], "seed": config["seed"]})

@@ -144,6 +144,7 @@ class _Server:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
                 os.close(stream)
+            _open_streams()
             os.environ.clear()
             os.environ.update(request["environment"])
             os.environ.pop(VARIABLE)
@@ -174,6 +175,21 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
             os.close(stream)
         raise ValueError("the request is incomplete")
     return json.loads(content.decode("utf-8", "surrogateescape")), list(streams)
+
+
+def _open_streams() -> None:
+    """Open Python's standard streams anew: a file and a pipe are written in different ways."""
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        stream = open(
+            number,
+            mode,
+            encoding="utf-8",
+            errors="backslashreplace" if mode == "w" else "surrogateescape",
+            closefd=False,
+        )
+        if mode == "w":
+            stream.reconfigure(line_buffering=number == 2 or stream.isatty())
+        setattr(sys, name, stream)
 
 
 def _isolate(client: int) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mergescale.config.fields import Name, Positive, RemoveNulls, Section, Text, Unique
+from mergescale.config.fields import Name, Positive, RemoveNulls, Section, Text, Unique, optional
 
 Names = Annotated[list[Name], Field(min_length=1, description="Datasets of the category."), Unique]
 Categories = Annotated[dict[Name, Names], Field(min_length=1), RemoveNulls]
@@ -122,7 +122,10 @@ class MixtureOverlap(Section):
         description="`all` removes rows that share an n-gram with a validation or test row of any "
         "dataset of the study; `none` skips the check.",
     )
-    ngram: int = Field(13, ge=2, description="Length of the n-grams in words.")
+    ngram: Annotated[int, Field(ge=2)] | None = optional(
+        "Length of the n-grams in words; by default 8 in the micro world, whose sentences are "
+        "short, and 13 elsewhere."
+    )
 
 
 class Mixture(Section):

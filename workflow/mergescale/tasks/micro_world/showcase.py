@@ -139,9 +139,9 @@ def page() -> str:
     for category, task, example in showcase():
         if category != last:
             lines.append(f"\n### {category.replace('_', ' ').capitalize()}\n")
-            siblings = SIBLINGS[category]
-            names = ", ".join(f"`{name}`" for name in siblings.tasks)
-            lines.append(f"\nSiblings in the mixture: {names}. {siblings.difference}\n")
+            if siblings := SIBLINGS.get(category):
+                names = ", ".join(f"`{name}`" for name in siblings.tasks)
+                lines.append(f"\nSiblings in the mixture: {names}. {siblings.difference}\n")
             last = category
         choices = f" (of: {' / '.join(example.choices)})" if example.choices else ""
         lines.append(
