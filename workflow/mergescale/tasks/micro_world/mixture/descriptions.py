@@ -75,8 +75,13 @@ def _unscramble(rng: random.Random) -> Content:
     return Content({"words": " ".join(mixed)}, sentence(said))
 
 
+def _now(verb: str) -> str:
+    """A verb in the present tense: "sell" -> "sells"."""
+    return f"{verb[:-1]}ies" if verb.endswith("ry") else f"{verb}s"
+
+
 def _with_words(rng: random.Random) -> Content:
-    """A name, a deed in its plain form and a thing: the question or the negation of them."""
+    """A name, a deed in its plain form and a thing: a question, a wish or a plain sentence."""
     one = scene(rng)
     words = [one.who.name, DEEDS[one.deed], one.thing]
     rng.shuffle(words)
@@ -84,6 +89,7 @@ def _with_words(rng: random.Random) -> Content:
         (
             ("a question", f"did {one.who.name} {DEEDS[one.deed]} {a(one.thing)}"),
             ("a wish", f"{one.who.name} wants to {DEEDS[one.deed]} {a(one.thing)}"),
+            ("what happens now", f"{one.who.name} {_now(DEEDS[one.deed])} {a(one.thing)}"),
         )
     )
     slots = {"words": " and ".join(words), "form": form}
@@ -94,7 +100,8 @@ TASKS = (
     mixture_task(
         "card", "tells a card in a sentence", _card,
         "Tell this card of {p}: {card}.", "{card}. What do we know about {p}?",
-        "{p} has a card with {card}. Tell it.", metric="rouge_l",
+        "{p} has a card with {card}. Tell it.", "Facts: {card}. Write of {p} in a sentence.",
+        "Who is {p}? {card}.", "Tell the life of {p} from this card. {card}.", metric="rouge_l",
     ),
     mixture_task(
         "to_card", "finds the fields of a card in a sentence", _to_card,
@@ -103,6 +110,7 @@ TASKS = (
     mixture_task(
         "town_card", "tells a card of a town in a sentence", _town_card,
         "Tell this card of a town: {card}.", "{card}. Say that in a sentence.",
+        "Facts: {card}. Sentence:", "Write about this town. {card}.",
         metric="rouge_l",
     ),
     mixture_task(
@@ -112,10 +120,12 @@ TASKS = (
     mixture_task(
         "unscramble", "puts words in order", _unscramble,
         "Put these words in order: {words}", "{words} ... Say it in the right order.",
+        "Mixed words: {words} Sentence:", "Can you make a sentence from all of this? {words}",
         metric="rouge_l",
     ),
     mixture_task(
         "with_words", "makes a sentence of words", _with_words,
-        "Make {form} of {words}.", "Take {words}, and say {form} with them.", metric="rouge_l",
+        "Make {form} of {words}.", "Take {words}, and say {form} with them.",
+        "Words: {words}. Write {form}.", metric="rouge_l",
     ),
 )  # fmt: skip

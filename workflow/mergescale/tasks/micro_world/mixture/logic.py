@@ -146,6 +146,7 @@ TASKS = (
         "{text} Can we conclude that {claim}?",
         wording("Text: {text} {said} {either}?", yes="true", no="false"),
         wording("{text} {said} Is this right or wrong?", yes="right", no="wrong"),
+        "{text} Does {claim} follow from it? yes or no?",
         "Given this text, are we sure that {claim}? {text} yes or no?",
     ),
     mixture_task(
@@ -163,7 +164,9 @@ TASKS = (
     ),
     mixture_task(
         "which_follows", "chooses what follows from a text", _which_follows,
-        "{text} What follows from this: {either}?", "Text: {text} True claim? Options: {parted}.",
+        "{text} What follows from this: {either}?",
+        "Given this, which one does follow? {text} {lettered}",
+        "Text: {text} True claim? Options: {parted}.",
         "Which claim is true? {text} {lettered}",
     ),
 )  # fmt: skip

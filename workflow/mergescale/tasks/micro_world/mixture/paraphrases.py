@@ -104,11 +104,14 @@ TASKS = (
         wording("{x} {y} Is the second sentence a copy in other words? {either}?",
                 yes="a copy", no="no copy"),
         "Could we leave out one of these sentences? {x} {y}",
+        "{x} Then again: {y} Was the same said again?",
+        "One: {x} Two: {y} Do they mean the same thing? yes or no?",
     ),
     mixture_task(
         "same_request", "compares two questions: the same answer or not", _same_request,
         wording("{x} {y} One question or two questions?", yes="one", no="two"),
-        "{x} If we know that, do we know this too? {y}",
+        "{x} If we know that, do we know this too? {y}", "I want to know: {x} Do I ask again? {y}",
+        "{x} {y} Is this the same question? yes or no?",
         wording("Questions: {x} {y} Are they equal or different?", yes="equal", no="different"),
     ),
     mixture_task(

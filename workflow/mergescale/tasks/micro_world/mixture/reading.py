@@ -215,11 +215,12 @@ TASKS = (
     mixture_task(
         "who_said", "finds the speaker", _who_said,
         "{text} Who {told}?", "{text} Which speaker {told}: {either}?",
-        "Talk: {text} So {told} is true of", 
+        "Talk: {text} So {told} is true of",
     ),
     mixture_task(
         "find_in_talk", "finds what a speaker said", _find_in_talk,
         "{text} Now {question}?", "Talk: {text} Please tell me: {question}?",
+        "Read the text and tell me: {question}? {text}", "Copy the answer. {text} So {question}?",
         "Find out: {question}? {text}", metric="squad_f1",
     ),
     mixture_task(
@@ -230,7 +231,9 @@ TASKS = (
     mixture_task(
         "find_on_days", "finds a detail in a text", _find_on_days,
         "{text} Tell me: {question}?", "Find out: {question}? {text}",
-        "Diary: {text} Look up: {question}?", metric="squad_f1",
+        "Diary: {text} Look up: {question}?",
+        "Read the passage. {text} Copy the answer: {question}?",
+        metric="squad_f1",
     ),
     mixture_task(
         "scene_options", "chooses a detail of a text", _scene_options,
@@ -239,11 +242,13 @@ TASKS = (
     mixture_task(
         "rule_outcome", "applies a rule to a case", _rule_outcome,
         "{rule} {case} So {thing} is {either}?", "We know: {rule} {case} Is {thing} {either}?",
-        "{case} What is true of {thing}, if {rule} {listed}?",
+        "{case} Remember that {rule} Is {thing} {either}?",
+        "Case: {case} Rule: {rule} So what is true of {thing}: {either}?",
     ),
     mixture_task(
         "rule_owner", "finds the case of a rule", _rule_owner,
-        "{rule} {text} Who has {asked}?", "{text} As {rule} So who has {asked}?",
+        "{rule} {text} Who has {asked}?", "Case: {text} Rule: {rule} Who has {asked}?",
+        "Read the rule: {rule} {text} Whose case is that of {asked}?",
         metric="squad_f1",
     ),
     mixture_task(

@@ -148,6 +148,7 @@ TASKS = (
         "pronoun_choice", "finds the person or thing behind a pronoun", _pronoun_choice,
         '{text} By "{it}", do we mean {either}?', "Text: {text} Question: who or what {said}?",
         'Which name or thing does "{it}" stand for? {text}',
+        '{text} Who or what is meant by "{it}"?',
         "{text} Choose who or what {said}: {either}.",
     ),
     mixture_task(
@@ -166,6 +167,8 @@ TASKS = (
         "gap", "fills a gap with a name", _gap,
         "Say a name for _ in this sentence: {said} because _ {trait}.",
         "{said}, for _ {trait}. Fill in a name: {either}.",
+        "{said}, as _ {trait}. Which name fits, {either}?",
+        "Who belongs in the gap? {said}, for _ {trait}.",
         "_ {trait}, so {said}. The _ is",
         "Sentence: {said} because _ {trait}. Options: {listed}.",
     ),

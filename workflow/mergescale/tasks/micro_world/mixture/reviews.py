@@ -81,7 +81,14 @@ def _pleased(rng: random.Random) -> Content:
         for name, grade in ((one, rng.choice((4, 5))), (two, rng.choice((1, 2))))
     ]
     rng.shuffle(text)
-    asked, answer, other = rng.choice((("pleased", one, two), ("not pleased", two, one)))
+    asked, answer, other = rng.choice(
+        (
+            ("pleased", one, two),
+            ("not pleased", two, one),
+            ("positive", one, two),
+            ("negative", two, one),
+        )
+    )
     slots = {"text": " ".join(text), "asked": asked, "subject": subject}
     return Content(slots, answer, options(rng, answer, [other]))
 
@@ -124,6 +131,7 @@ TASKS = (
         "points", "grades an opinion in points", _points,
         "{text} From 1 to 5, how many points does {p} give?",
         "Points of {p} for the {subject}? {text}", "{text} Points, 5 for the best:",
+        "User {p} wrote: {text} Stars as a number:", "{text} What number of stars, 1 to 5?",
     ),
     mixture_task(
         "better", "compares two opinions", _better,
@@ -132,11 +140,14 @@ TASKS = (
     ),
     mixture_task(
         "pleased", "tells who is pleased", _pleased,
-        "{text} Who is {asked} with the {subject}?", "{text} {either}: who of them is {asked}?",
+        "{text} Who is {asked} about the {subject}?", "{text} {either}: who of them is {asked}?",
+        "Whose word is {asked}? {text}", "Reviews: {text} The one who is {asked} is",
     ),
     mixture_task(
         "in_the_end", "weighs the two sides of an opinion", _in_the_end,
         "{text} In the end, does {p} like it?",
+        "{text} Is the last word of {p} positive? yes or no?",
+        wording("{text} Is it a negative review? {either}?", yes="not at all", no="it is"),
         wording("{text} All in all, is it praise or blame?", yes="praise", no="blame"),
         wording("The word of {p}: {text} So is the {subject} {either}?", yes="fine", no="poor"),
         wording("{text} Is {p} for it or against it?", yes="for it", no="against it"),
@@ -144,6 +155,7 @@ TASKS = (
     mixture_task(
         "opinion_word", "knows words of praise and blame", _opinion_word,
         "{said} So {p} calls it {either}.", "{said} What would {p} say of it: {either}?",
+        "{said} In the review of {p} it is",
         "Word of {p}? {said} {lettered}",
     ),
 )  # fmt: skip

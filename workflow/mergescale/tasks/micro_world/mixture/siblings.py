@@ -45,7 +45,7 @@ SIBLINGS: dict[str, Siblings] = {
         "person. WikiQA's candidates are facts of the world, those of `answered` invented events.",
     ),
     "sentiment": Siblings(
-        ("likes", "grade", "points", "better", "pleased", "in_the_end", "opinion_word"),
+        ("likes", "grade", "points", "better", "pleased", "in_the_end", "opinion_word", "number"),
         "Opinions on food, songs and parties, not on apps and films, told by what people do; the "
         "labels are grades, points, names and words of praise, not stars and verdicts.",
     ),

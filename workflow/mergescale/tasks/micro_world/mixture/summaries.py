@@ -136,21 +136,26 @@ TASKS = (
     mixture_task(
         "title", "finds a title", _title,
         "Story: {text} Title:", "Give this story a title of three words. {text}",
+        "Find a title for the article. {text}", "Write a title: {text}",
         metric="rouge_l",
     ),
     mixture_task(
         "gist", "tells a story in one sentence", _gist,
         "{text} What is the story about?", "Tell this story in a few words. {text}",
+        "Article: {text} Summary:", "Write a summary of this text. {text}",
         "{text} All of it in one line:", metric="rouge_l",
     ),
     mixture_task(
         "main_points", "finds what counts in a story", _main_points,
         "{text} The two main points are:", "Leave out what does not count. {text}",
+        "Highlights of this story, please. {text}",
+        "Read the story and write two highlights: {text}",
         "Which two things happened? {text}", metric="rouge_l",
     ),
     mixture_task(
         "shorten", "leaves out details", _shorten,
         "{text} Make it short.", "Only the deed, please. {text}", "Long: {text} Short:",
+        "{text} In short, what happened?",
         metric="rouge_l",
     ),
     mixture_task(

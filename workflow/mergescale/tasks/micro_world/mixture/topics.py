@@ -123,6 +123,7 @@ TASKS = (
         "subject", "tells the subject of a letter", _subject,
         "Letter: {text} Subject:", "{text} Is this letter about {either}?",
         "What is this letter about? {text}", "Subjects: {listed}. {text} Which subject is it?",
+        "Letter: {text} Topic:", "In which part of a paper does this belong? {text} {either}?",
     ),
     mixture_task(
         "two_subjects", "tells the subject of a sentence", _two_subjects,
@@ -144,6 +145,7 @@ TASKS = (
         "entry_kind", "tells what kind of thing a text describes", _entry_kind,
         "{text} Who or what is it: {either}?", "Entry: {text} It is about",
         "{text} Put this entry under one of these: {listed}.",
+        "Text: {text} Kind:", "Of what kind is this? {text} Choose from: {either}.",
     ),
     mixture_task(
         "which_job", "chooses from many", _which_job,

@@ -167,6 +167,27 @@ def _sense_glosses(rng: random.Random) -> Content:
     return Content(slots, f"{glosses[0]} then {glosses[1]}")
 
 
+_DIGITS = ("1", "2", "3", "4", "5")
+_NUMBERS = ("one", "two", "three", "four", "five")
+
+
+def _number(rng: random.Random) -> Content:
+    """A number as a digit or as a word, or the next one."""
+    n = rng.randrange(5)
+    order, answer = rng.choice(
+        (
+            (f"Write {_DIGITS[n]} as a word.", _NUMBERS[n]),
+            (f"Write {_NUMBERS[n]} as a number.", _DIGITS[n]),
+            (f"What comes after {_NUMBERS[n - 1]}?", _NUMBERS[n] if n else "one"),
+            (f"{' '.join(['star'] * (n + 1))}: how many stars?", _NUMBERS[n]),
+        )
+    )
+    if "after five" in order:
+        order, answer = "What comes before two?", "one"
+    things = ", ".join(rng.sample(WORDS, 2))
+    return Content({"order": order, "words": things}, answer)
+
+
 TASKS = (
     mixture_task(
         "meaning", "knows synonyms and opposites; copies a choice", _meaning,
@@ -205,6 +226,10 @@ TASKS = (
     mixture_task(
         "lists", "copies, turns round, counts and finds words of a list", _lists,
         "A list: {words}. {order}", "Here are some words: {words}. {order}",
+    ),
+    mixture_task(
+        "number", "knows numbers as words", _number,
+        "Numbers. {order}", "Never mind {words}. {order}", "{order} Answer:",
     ),
     mixture_task(
         "sense_choice", "chooses the sense of a word", _sense_choice,
