@@ -76,6 +76,24 @@ largest size, for the instruction-tuned base:
 
 Every size is to be better than the one before in all of these means. The same numbers are looked at
 for the pre-trained base, without a bar.
+
+## What was tried
+
+Instruction-tuned base of 500,000 parameters, 7,500 steps of 16 rows, zero-shot. No merge was looked
+at. The first line is the default study as it was before the present mixture, on test rows of its
+seed; the others are on 128 validation rows a task of seed 0.
+
+| mixture | held-in mean | held-out mean | held-out tasks above chance |
+|---|---|---|---|
+| 43 tasks, no siblings | 0.313 | 0.705 | 4 of 7 |
+| 85 tasks, with siblings | 0.316 | 0.698 | 6 of 7 |
+| 86 tasks, wordings with the words of instructions | 0.341 | 0.672 | 4 of 7 |
+
+Words of instructions that a base has never read (highlights, facts, stars, negative) make it answer
+with nothing or in the form of another task. Once wordings had them, sentiment rose from 0.29 to
+0.60, and highlights and biographies doubled; questions on texts fell, as every task now has half of
+the rows. The bars for the base on held-in categories are not met: what is missing is training in
+more wordings. The settings of training are still those of the former mixture.
 """
 CORPUS_HEAD = """
 ## The corpus
