@@ -81,14 +81,14 @@ def _now(verb: str) -> str:
 
 
 def _with_words(rng: random.Random) -> Content:
-    """A name, a deed in its plain form and a thing: a question, a wish or a plain sentence."""
+    """A name, a deed in its plain form and a thing: a question, a plan or a plain sentence."""
     one = scene(rng)
     words = [one.who.name, DEEDS[one.deed], one.thing]
     rng.shuffle(words)
     form, told = rng.choice(
         (
             ("a question", f"did {one.who.name} {DEEDS[one.deed]} {a(one.thing)}"),
-            ("a wish", f"{one.who.name} wants to {DEEDS[one.deed]} {a(one.thing)}"),
+            ("a plan", f"{one.who.name} wants to {DEEDS[one.deed]} {a(one.thing)}"),
             ("what happens now", f"{one.who.name} {_now(DEEDS[one.deed])} {a(one.thing)}"),
         )
     )

@@ -58,7 +58,7 @@ SIBLINGS: dict[str, Siblings] = {
     "structure_to_text": Siblings(
         ("card", "to_card", "town_card", "deed_list", "unscramble", "with_words"),
         "Cards have other fields than WikiBio's tables and become other sentences, also the other "
-        "way round; CommonGen's concepts become a plain sentence, these words a question, a wish, "
+        "way round; CommonGen's concepts become a plain sentence, these words a question, a plan, "
         "or the sentence whose words they all are.",
     ),
     "summarization": Siblings(
