@@ -100,6 +100,7 @@ class _Server:
             connection.sendall(REFUSED)
             process = None
         elif not (process := os.fork()):
+            connection.close()  # it tells the client, by its end, that the server ended
             self._become_job(request, streams)
         for stream in streams:
             os.close(stream)

@@ -113,4 +113,4 @@ steps, kinds and senses. Tasks that small models are slow to learn have larger w
 This page is written by `mergescale.tasks.micro_world.mixture.page()`; a test checks that it is up
 to date. Each task is shown with its first training example."""
 
-__all__ = ["FORMS", "MIXTURE", "WEIGHTS", "mixture", "page", "showcase"]
+__all__ = ["MIXTURE", "WEIGHTS", "mixture", "page", "showcase"]
